@@ -1,0 +1,331 @@
+"""URIs and features in, checked request messages out. No I/O here.
+
+Everything that the published limits (https://cloud.google.com/vision/quotas) and the service's own rules let one see
+beforehand is refused here, in a sentence with the request's index and the field, before a call is made or paid for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from vision_grpc import v1
+from vision_grpc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vision_grpc import v1p1beta1, v1p4beta1
+
+    FeatureLike = str | int | v1.Feature | Mapping[str, Any]
+    ImageRequestLike = v1.AnnotateImageRequest | Message | Mapping[str, Any]
+    AsyncRequest = (
+        v1.AsyncBatchAnnotateImagesRequest | v1p4beta1.AsyncBatchAnnotateImagesRequest | v1p1beta1.AsyncBatchAnnotateImagesRequest
+    )
+
+__all__ = ["MAX_BATCH_SIZE", "MAX_IMAGES", "image_requests", "split_requests"]
+
+MAX_IMAGES = 2000
+"""The most images of one asynchronous request."""
+
+MAX_BATCH_SIZE = 100
+"""The most responses of one output object; the service takes 20 where nothing is said."""
+
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound=Message)
+
+_SHORT = {
+    "FACE_DETECTION": ("face", "faces"),
+    "LANDMARK_DETECTION": ("landmark", "landmarks"),
+    "LOGO_DETECTION": ("logo", "logos"),
+    "LABEL_DETECTION": ("label", "labels"),
+    "TEXT_DETECTION": ("text",),
+    "DOCUMENT_TEXT_DETECTION": ("document", "document_text"),
+    "SAFE_SEARCH_DETECTION": ("safe_search",),
+    "IMAGE_PROPERTIES": ("properties", "colors", "image_properties"),
+    "CROP_HINTS": ("crops", "crop_hints"),
+    "WEB_DETECTION": ("web",),
+    "PRODUCT_SEARCH": ("products", "product_search"),
+    "OBJECT_LOCALIZATION": ("object", "objects"),
+}
+FEATURE_NAMES: dict[str, int] = {name: v1.Feature.Type.Value(full) for full, short in _SHORT.items() for name in (*short, full.lower())}
+"""Every name that a feature may be asked for by, in lower case, with its number."""
+
+_BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+_OBJECT_URI = re.compile(rf"gs://{_BUCKET}/[^\r\n]+\Z")
+_DESTINATION = re.compile(rf"gs://{_BUCKET}/[^\r\n]*\Z")
+_GENERATION = re.compile(r"#\d+\Z")
+_PARENT = re.compile(r"projects/[^/\s]+(?:/locations/(?P<location>us|asia|eu))?\Z")
+_LABEL = re.compile(r"[\w-]{0,63}\Z")
+
+
+def feature(value: FeatureLike, *, where: str = "features") -> v1.Feature:
+    """A Feature from its name ("text", "TEXT_DETECTION"), its number, a mapping, or a Feature.
+
+    Raises:
+        ConfigError: No such feature; the sentence names the nearest.
+    """
+    if isinstance(value, v1.Feature):
+        return value
+    if isinstance(value, str):
+        number = FEATURE_NAMES.get(value.strip().lower().replace("-", "_"))
+        if number is None:
+            near = difflib.get_close_matches(value.lower(), FEATURE_NAMES, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names[-1] for names in _SHORT.values())}"
+            raise ConfigError(f"{where}: there is no feature {value!r}{hint}")
+        return v1.Feature(type=v1.Feature.Type.Name(number))
+    if isinstance(value, int):
+        if value not in v1.Feature.Type.values() or value == 0:
+            raise ConfigError(f"{where}: there is no feature number {value}")
+        return v1.Feature(type=v1.Feature.Type.Name(value))
+    return adopt(value, v1.Feature, where)
+
+
+def image_requests(
+    uris: Iterable[str],
+    features: Iterable[FeatureLike] | FeatureLike,
+    image_context: v1.ImageContext | Mapping[str, Any] | None = None,
+) -> list[v1.AnnotateImageRequest]:
+    """One AnnotateImageRequest for each URI, in order, all with the same features and context.
+
+    Args:
+        uris: ``gs://bucket/object`` of each image; the service reads no other kind asynchronously.
+        features: Names ("text", "TEXT_DETECTION"), ``v1.Feature.Type`` values or ``v1.Feature`` messages (for max_results and
+            model); one or several.
+        image_context: Hints for all of the images: languages, crop aspect ratios and so on.
+
+    Raises:
+        ConfigError: A URI or a feature is wrong; the sentence names its index.
+    """
+    if isinstance(features, str | int | Message | Mapping):
+        features = [features]
+    prototype = v1.AnnotateImageRequest(features=[feature(value, where=f"features[{i}]") for i, value in enumerate(features)])
+    if not prototype.features:
+        raise ConfigError("features is empty: name at least one, for instance 'text'")
+    if image_context is not None:
+        prototype.image_context.CopyFrom(adopt(image_context, v1.ImageContext, "image_context"))
+    if isinstance(uris, str | bytes):
+        raise ConfigError("uris must be several URIs, not one string: write [uri]")
+    # Everything but the URI is the same in all of them: protobuf concatenates serialised halves into one message.
+    shared = prototype.SerializeToString()
+    parse = v1.AnnotateImageRequest.FromString
+    built = []
+    for index, uri in enumerate(uris):
+        check_uri(uri, f"uris[{index}]")
+        request = parse(shared)
+        request.image.source.image_uri = uri
+        built.append(request)
+    return built
+
+
+def split_requests(requests: Iterable[_T], size: int = MAX_IMAGES) -> Iterator[list[_T]]:
+    """Cuts any number of images, in order, into lists of at most `size` (1 to 2,000), reading no further than it must."""
+    if not 1 <= size <= MAX_IMAGES:
+        raise ConfigError(f"size must be between 1 and {MAX_IMAGES}, not {size}")
+    iterator = iter(requests)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def check_uri(uri: object, where: str) -> None:
+    """Raises a ConfigError unless `uri` names a Cloud Storage object the way the service reads it."""
+    if not isinstance(uri, str):
+        raise ConfigError(f"{where} must be a string as gs://bucket/object, not {type(uri).__name__}")
+    if _OBJECT_URI.match(uri) and "#" not in uri and len(uri) <= 1024:
+        return
+    if uri.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{where}: {uri!r} is a web address, which asynchronous requests do not read; copy the image to gs://bucket/object"
+        )
+    if not uri.startswith("gs://"):
+        raise ConfigError(f"{where}: {uri!r} is not a Cloud Storage URI; write gs://bucket/object")
+    if _GENERATION.search(uri):
+        raise ConfigError(f"{where}: {uri!r} names a generation, which the service does not read; leave out {_GENERATION.search(uri)[0]!r}")  # type: ignore[index]
+    if not _OBJECT_URI.match(uri):
+        raise ConfigError(f"{where}: {uri!r} does not name a bucket and an object; write gs://bucket/object")
+    if len(uri.partition("gs://")[2].partition("/")[2].encode(errors="surrogatepass")) > 1024:
+        raise ConfigError(f"{where}: the object's name is longer than Cloud Storage's 1,024 bytes: {uri[:60]}…")
+
+
+def check_destination(uri: str, where: str) -> None:
+    """Raises a ConfigError unless output objects can be written below `uri`, to which their names are simply appended."""
+    if _GENERATION.search(uri):
+        raise ConfigError(f"{where}: {uri!r} names a generation; a destination is a prefix as gs://bucket/folder/")
+    if not _DESTINATION.match(uri):
+        raise ConfigError(f"{where}: {uri!r} is not a Cloud Storage prefix; write gs://bucket/folder/ (the slash matters)")
+
+
+def check_parent(parent: str, endpoint_location: str | None) -> None:
+    """Raises a ConfigError unless `parent` is a project, with a location that does not contradict the endpoint's."""
+    match = _PARENT.match(parent)
+    if match is None:
+        raise ConfigError(f"parent must be projects/PROJECT or projects/PROJECT/locations/us|asia|eu, not {parent!r}")
+    if endpoint_location is not None and match["location"] != endpoint_location:
+        raise ConfigError(
+            f"parent {parent!r} contradicts the client's location {endpoint_location!r}: data would leave its region; "
+            f"write projects/PROJECT/locations/{endpoint_location}, or make the client without that location or endpoint"
+        )
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raises a ConfigError unless keys and values are at most 63 of lower-case letters, digits, `_` and `-`."""
+    for key, value in labels.items():
+        if not key or not _LABEL.match(key) or key != key.lower() or not key[0].isalpha():
+            raise ConfigError(f"labels: key {key!r} must be 1 to 63 lower-case letters, digits, '_' or '-', beginning with a letter")
+        if not _LABEL.match(value) or value != value.lower():
+            raise ConfigError(f"labels[{key!r}]: {value!r} must be at most 63 lower-case letters, digits, '_' or '-'")
+
+
+def check_request(request: AsyncRequest, *, endpoint_location: str | None = None) -> None:
+    """Raises a ConfigError for the first thing in `request` that the service is known to refuse or to bill for nothing."""
+    count = len(request.requests)
+    if not count:
+        raise ConfigError("requests is empty: name at least one image")
+    if count > MAX_IMAGES:
+        raise ConfigError(f"requests holds {count:,} images, the service takes at most {MAX_IMAGES:,}: use split_requests()")
+    for index, image_request in enumerate(request.requests):
+        source = image_request.image.source
+        uri = source.image_uri or source.gcs_image_uri
+        if image_request.image.content:
+            raise ConfigError(
+                f"requests[{index}].image.content: asynchronous requests take no inline bytes; "
+                "put the image into a bucket and name it in image.source.image_uri"
+            )
+        if not uri:
+            raise ConfigError(f"requests[{index}].image.source.image_uri is missing; name the image as gs://bucket/object")
+        check_uri(uri, f"requests[{index}].image.source.{'image_uri' if source.image_uri else 'gcs_image_uri'}")
+        if not image_request.features:
+            raise ConfigError(f"requests[{index}].features is empty: name at least one, for instance TEXT_DETECTION")
+        for place, wanted in enumerate(image_request.features):
+            if not wanted.type:
+                raise ConfigError(f"requests[{index}].features[{place}].type is not set; name a feature, for instance TEXT_DETECTION")
+    output = request.output_config
+    if not output.gcs_destination.uri:
+        raise ConfigError("output_config.gcs_destination.uri is missing: the service writes its results to gs://bucket/folder/")
+    check_destination(output.gcs_destination.uri, "output_config.gcs_destination.uri")
+    if not 0 <= output.batch_size <= MAX_BATCH_SIZE:
+        raise ConfigError(f"output_config.batch_size must be between 1 and {MAX_BATCH_SIZE}, not {output.batch_size}; 0 means 20")
+    parent = getattr(request, "parent", "")
+    if parent or endpoint_location:
+        check_parent(parent, endpoint_location)
+    check_labels(getattr(request, "labels", {}))
+
+
+def async_request(
+    door: ModuleType,
+    requests: Iterable[ImageRequestLike] | AsyncRequest | Message,
+    output_config: str | v1.OutputConfig | Mapping[str, Any] | None,
+    parent: str | None,
+    labels: Mapping[str, str] | None,
+) -> AsyncRequest:
+    """The AsyncBatchAnnotateImagesRequest of `door` (v1, v1p4beta1, v1p1beta1) that the arguments describe, not yet checked.
+
+    Raises:
+        ConfigError: A mapping or message does not fit, a whole request comes with parts, or this version lacks a field.
+    """
+    if not _is_message(requests):
+        if output_config is None:
+            raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
+        request: AsyncRequest = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+        if isinstance(output_config, str):
+            request.output_config.gcs_destination.uri = output_config
+        else:
+            request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))
+        return request
+    if output_config is not None:
+        raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")
+    return batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+
+
+def batch_request(
+    door: ModuleType,
+    method: str,
+    item_name: str,
+    requests: Iterable[Message | Mapping[str, Any]] | Message,
+    parent: str | None,
+    labels: Mapping[str, str] | None,
+) -> Any:
+    """The request of one of ImageAnnotator's methods, from its items or from a whole request of any version or package.
+
+    Raises:
+        ConfigError: As for `async_request`.
+    """
+    message_class = getattr(door, f"{method}Request", None)
+    if message_class is None:
+        raise ConfigError(f"{door.__name__.rpartition('.')[2]} has no {method}; use version='v1'")
+    if _is_message(requests):
+        if parent is not None or labels is not None:
+            raise ConfigError(f"requests is a whole {method}Request already: set parent and labels in it")
+        return adopt(requests, message_class, "requests")
+    if isinstance(requests, str | bytes | Mapping):
+        raise ConfigError(f"requests must be several {item_name}s; image_requests(uris, features) makes them")
+    item_class = getattr(door, item_name)
+    request = message_class()
+    request.requests.extend(
+        item if type(item) is item_class else adopt(item, item_class, f"requests[{index}]") for index, item in enumerate(requests)
+    )
+    for name, value in (("parent", parent), ("labels", labels)):
+        if value and name not in message_class.DESCRIPTOR.fields_by_name:
+            raise ConfigError(f"{name}: {message_class.DESCRIPTOR.file.package} has no such field; use version='v1'")
+    if parent:
+        request.parent = parent
+    if labels:
+        request.labels.update(labels)
+    return request
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, Message) or hasattr(value, "_pb")
+
+
+def adopt(value: object, message_class: type[_M], where: str) -> _M:
+    """`value` as a `message_class`: itself, a mapping of its fields, or the same message of another package or version.
+
+    google-cloud-vision's and googleapis-common-protos' messages are other classes for the same bytes: they are converted.
+
+    Raises:
+        ConfigError: The mapping has a field that does not exist, or a value of the wrong type.
+    """
+    if type(value) is message_class:
+        return value
+    value = getattr(value, "_pb", value)  # proto-plus, which google-cloud-vision builds on, wraps a protobuf message
+    if isinstance(value, Message):
+        if value.DESCRIPTOR.name != message_class.DESCRIPTOR.name:
+            raise ConfigError(f"{where} must be a {message_class.DESCRIPTOR.name}, not a {value.DESCRIPTOR.name}")
+        try:
+            return message_class.FromString(value.SerializeToString())
+        except DecodeError as error:
+            raise ConfigError(
+                f"{where}: the {value.DESCRIPTOR.full_name} does not convert to {message_class.DESCRIPTOR.full_name}"
+            ) from error
+    if isinstance(value, Mapping):
+        try:
+            return message_class(**value)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(_explain(value, message_class.DESCRIPTOR, where) or f"{where}: {error}") from error
+    raise ConfigError(f"{where} must be a {message_class.DESCRIPTOR.name} or a mapping of its fields, not {type(value).__name__}")
+
+
+def _explain(value: Mapping[Any, Any], descriptor: Descriptor, where: str) -> str | None:
+    """The sentence about the first key, at any depth, that is no field of `descriptor`; None where every key is one."""
+    for key, item in value.items():
+        field = descriptor.fields_by_name.get(key) if isinstance(key, str) else None
+        if field is None:
+            names = list(descriptor.fields_by_name)
+            # REST users write camelCase; the nearest name should be found from there too.
+            snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(key)).lower()
+            near = difflib.get_close_matches(snake, names, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}"
+            return f"{where}: {descriptor.name} has no field {key!r}{hint}"
+        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+            for place, child in enumerate(item) if isinstance(item, list | tuple) else [(None, item)]:
+                if isinstance(child, Mapping):
+                    inside = f"{where}.{key}" if place is None else f"{where}.{key}[{place}]"
+                    if found := _explain(child, field.message_type, inside):
+                        return found
+    return None
