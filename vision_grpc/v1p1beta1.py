@@ -1,0 +1,96 @@
+"""Typed messages and enums of google.cloud.vision.v1p1beta1, and google.longrunning.Operation.
+
+Written by scripts/generate.py from protos/; what each message means is said there.
+"""
+
+from vision_grpc._gen.google.cloud.vision.v1p1beta1.geometry_pb2 import (
+    BoundingPoly,
+    Position,
+    Vertex,
+)
+from vision_grpc._gen.google.cloud.vision.v1p1beta1.image_annotator_pb2 import (
+    AnnotateImageRequest,
+    AnnotateImageResponse,
+    AsyncBatchAnnotateImagesRequest,
+    AsyncBatchAnnotateImagesResponse,
+    BatchAnnotateImagesRequest,
+    BatchAnnotateImagesResponse,
+    ColorInfo,
+    CropHint,
+    CropHintsAnnotation,
+    CropHintsParams,
+    DominantColorsAnnotation,
+    EntityAnnotation,
+    FaceAnnotation,
+    Feature,
+    GcsDestination,
+    Image,
+    ImageContext,
+    ImageProperties,
+    ImageSource,
+    LatLongRect,
+    Likelihood,
+    LocationInfo,
+    OperationMetadata,
+    OutputConfig,
+    Property,
+    SafeSearchAnnotation,
+    TextDetectionParams,
+    WebDetectionParams,
+)
+from vision_grpc._gen.google.cloud.vision.v1p1beta1.text_annotation_pb2 import (
+    Block,
+    Page,
+    Paragraph,
+    Symbol,
+    TextAnnotation,
+    Word,
+)
+from vision_grpc._gen.google.cloud.vision.v1p1beta1.web_detection_pb2 import (
+    WebDetection,
+)
+from vision_grpc._gen.google.longrunning.operations_pb2 import (
+    Operation,
+)
+
+__all__ = [
+    "AnnotateImageRequest",
+    "AnnotateImageResponse",
+    "AsyncBatchAnnotateImagesRequest",
+    "AsyncBatchAnnotateImagesResponse",
+    "BatchAnnotateImagesRequest",
+    "BatchAnnotateImagesResponse",
+    "Block",
+    "BoundingPoly",
+    "ColorInfo",
+    "CropHint",
+    "CropHintsAnnotation",
+    "CropHintsParams",
+    "DominantColorsAnnotation",
+    "EntityAnnotation",
+    "FaceAnnotation",
+    "Feature",
+    "GcsDestination",
+    "Image",
+    "ImageContext",
+    "ImageProperties",
+    "ImageSource",
+    "LatLongRect",
+    "Likelihood",
+    "LocationInfo",
+    "Operation",
+    "OperationMetadata",
+    "OutputConfig",
+    "Page",
+    "Paragraph",
+    "Position",
+    "Property",
+    "SafeSearchAnnotation",
+    "Symbol",
+    "TextAnnotation",
+    "TextDetectionParams",
+    "Vertex",
+    "WebDetection",
+    "WebDetectionParams",
+    "Word",
+]
