@@ -1,21 +1,28 @@
-"""Google Cloud Vision's asynchronous image annotation over gRPC."""
+"""Google Cloud Vision's asynchronous image annotation over gRPC.
 
-from vision_grpc._base import operation_metadata, operation_response
-from vision_grpc.aio import AsyncClient
-from vision_grpc.client import Client
-from vision_grpc.config import Polling, Retry
-from vision_grpc.errors import (
-    AuthError,
-    CallError,
-    ConfigError,
-    ImageError,
-    LedgerError,
-    OperationFailed,
-    ResultsError,
-    VisionError,
-    WaitTimeout,
-)
-from vision_grpc.requests import image_requests, split_requests
+The names below are loaded when they are first used, so that `import vision_grpc` and the command line's --help cost nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vision_grpc._base import operation_metadata, operation_response
+    from vision_grpc.aio import AsyncClient
+    from vision_grpc.client import Client
+    from vision_grpc.config import Polling, Retry
+    from vision_grpc.errors import (
+        AuthError,
+        CallError,
+        ConfigError,
+        ImageError,
+        LedgerError,
+        OperationFailed,
+        ResultsError,
+        VisionError,
+        WaitTimeout,
+    )
+    from vision_grpc.requests import image_requests, split_requests
 
 __all__ = [
     "AsyncClient",
@@ -36,3 +43,26 @@ __all__ = [
     "operation_response",
     "split_requests",
 ]
+
+_HOME = {
+    "AsyncClient": "aio",
+    "Client": "client",
+    "Polling": "config",
+    "Retry": "config",
+    "image_requests": "requests",
+    "operation_metadata": "_base",
+    "operation_response": "_base",
+    "split_requests": "requests",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     ImagesResponse = (
         v1.AsyncBatchAnnotateImagesResponse | v1p4beta1.AsyncBatchAnnotateImagesResponse | v1p1beta1.AsyncBatchAnnotateImagesResponse
     )
-    Progress = Callable[[OperationMetadata], object]
+    # Every version's OperationMetadata has the same fields; a callback typed with v1's serves them all.
+    Progress = Callable[[v1.OperationMetadata], object]
 
 _NAME = re.compile(r"(?:projects/[^/\s]+/)?(?:locations/[^/\s]+/)?operations/[^/\s]+\Z")
 _CONCURRENT_POLLS = 64
@@ -189,7 +190,7 @@ def wait(
         else:
             state.saw(polled)
             if on_progress is not None and state.metadata is not None:
-                on_progress(state.metadata)
+                on_progress(state.metadata)  # type: ignore[arg-type]
             if polled.done:
                 return polled
             # A server may answer WaitOperation before its time: the interval keeps that from becoming a busy loop.
