@@ -1,40 +1,21 @@
-"""Operations, decided without I/O: their names, their ends, and waiting for one or for many of them."""
+"""Operations, decided without I/O: their names, their ends, and waiting for one of them."""
 
 from __future__ import annotations
 
-import heapq
 import importlib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from vision_grpc import v1
-from vision_grpc._calls import (
-    GET,
-    LIST,
-    WAIT,
-    Call,
-    Context,
-    Flow,
-    Gather,
-    Method,
-    Reauthenticate,
-    Sleep,
-    backoff,
-    call_error,
-)
-from vision_grpc._gen.google.longrunning.operations_pb2 import (
-    GetOperationRequest,
-    ListOperationsRequest,
-    ListOperationsResponse,
-    WaitOperationRequest,
-)
+from vision_grpc._calls import GET, WAIT, Call, Context, Flow, Method, Reauthenticate, Sleep, backoff, call_error
+from vision_grpc._gen.google.longrunning.operations_pb2 import GetOperationRequest, WaitOperationRequest
 from vision_grpc.config import VERSIONS, Polling
-from vision_grpc.errors import AuthError, CallError, ConfigError, OperationFailed, WaitTimeout, status_code, status_details
+from vision_grpc.errors import AuthError, CallError, ConfigError, OperationFailed, VisionError, WaitTimeout, status_code, status_details
 
 if TYPE_CHECKING:
     from vision_grpc import v1p1beta1, v1p4beta1
@@ -47,9 +28,6 @@ if TYPE_CHECKING:
     Progress = Callable[[v1.OperationMetadata], object]
 
 _NAME = re.compile(r"(?:projects/[^/\s]+/)?(?:locations/[^/\s]+/)?operations/[^/\s]+\Z")
-_CONCURRENT_POLLS = 64
-_LIST_FROM = 4
-"""From this many running operations on, one ListOperations call is taken to be cheaper than a GetOperation for each."""
 
 
 def operation_name(operation: Message | str) -> str:
@@ -72,6 +50,7 @@ def unpack(packed: Any) -> Message | None:
 
     Raises:
         ConfigError: The type is none of ours.
+        CallError: The bytes are not of that type; DATA_LOSS.
     """
     if not packed.type_url:
         return None
@@ -81,13 +60,22 @@ def unpack(packed: Any) -> Message | None:
     message_class = getattr(importlib.import_module(f"vision_grpc.{version}"), name, None) if version in VERSIONS else None
     if message_class is None:
         raise ConfigError(f"the operation holds a {full_name}, which this client does not know")
-    message: Message = message_class.FromString(packed.value)
+    try:
+        message: Message = message_class.FromString(packed.value)
+    except DecodeError as error:
+        raise CallError(method=GET.name, code=grpc.StatusCode.DATA_LOSS, message=f"the operation holds a damaged {full_name}") from error
     return message
 
 
 def metadata_of(operation: Any) -> OperationMetadata | None:
-    """The operation's metadata, None before the service has set any."""
-    return unpack(operation.metadata) if operation.HasField("metadata") else None  # type: ignore[return-value]
+    """The operation's metadata; None before the service has set any, or where this client cannot read it."""
+    if not operation.HasField("metadata"):
+        return None
+    try:
+        return unpack(operation.metadata)  # type: ignore[return-value]
+    except VisionError:
+        # It informs and decides nothing: an operation of a version yet unknown is waited for, fails and ends like any other.
+        return None
 
 
 def outcome_of(operation: Any) -> Any:
@@ -96,6 +84,7 @@ def outcome_of(operation: Any) -> Any:
     Raises:
         OperationFailed: It ended with an error.
         ConfigError: It is not finished, or its response is of a foreign type.
+        CallError: Its response is damaged.
     """
     if operation.HasField("error"):
         raise OperationFailed(
@@ -111,7 +100,7 @@ def outcome_of(operation: Any) -> Any:
 
 
 @dataclass(slots=True)
-class _Poll:
+class Poll:
     """How the waiting for one operation goes."""
 
     name: str
@@ -155,7 +144,7 @@ def wait(
         CallError: A poll failed for good (NOT_FOUND, PERMISSION_DENIED and their like).
         AuthError: No usable credentials.
     """
-    state = _Poll(operation_name(operation))
+    state = Poll(operation_name(operation))
     if isinstance(operation, Message) and operation.done:
         return operation
     deadline = None if timeout is None else context.clock() + timeout
@@ -207,143 +196,3 @@ def _poll_request(name: str, hold: float, method: Method) -> Message:
     request = WaitOperationRequest(name=name)
     request.timeout.seconds, request.timeout.nanos = int(hold), int(hold % 1 * 1e9)
     return request
-
-
-@dataclass(slots=True)
-class Waits:
-    """Many operations waited for together: `round()` is a flow that returns those which finished since the last one.
-
-    Where the server has ListOperations, one call a page tells which operations still run, and only those that do not are asked
-    for one by one; elsewhere each has its own growing interval, and those that are due are asked for at once.
-    """
-
-    context: Context
-    polling: Polling
-    timeout: float | None = None
-    metadata: Any = ()
-    _pending: dict[str, _Poll] = field(default_factory=dict)
-    _due: list[tuple[float, str]] = field(default_factory=list)
-    _deadline: float | None = None
-    _quiet: int = 0
-
-    def __post_init__(self) -> None:
-        if self.timeout is not None:
-            self._deadline = self.context.clock() + self.timeout
-
-    def add(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._pending:
-                self._pending[name] = _Poll(operation_name(name))
-                heapq.heappush(self._due, (self.context.clock(), name))
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def round(self) -> Flow[list[tuple[str, v1.Operation | CallError]]]:
-        """Sleeps until something is due, asks, and returns what ended: finished operations, or the CallError of a name.
-
-        Raises:
-            WaitTimeout: The deadline passed; its `names` still run.
-            AuthError: No usable credentials.
-        """
-        clock = self.context.clock
-        if self._deadline is not None and clock() >= self._deadline:
-            names = list(self._pending)
-            first = self._pending[names[0]]
-            raise WaitTimeout(names=names, timeout=self.timeout or 0.0, metadata=first.metadata, last_error=first.last_error)  # type: ignore[arg-type]
-        pause = self._due[0][0] - clock()
-        if self._deadline is not None:
-            pause = min(pause, self._deadline - clock())
-        if pause > 0:
-            yield Sleep(pause)
-        due = self._take_due(clock())
-        ended: list[tuple[str, v1.Operation | CallError]] = []
-        if self.context.server_lists and len(self._pending) >= _LIST_FROM:
-            running = yield from self._list_running(ended)
-            if running is not None:
-                # Nothing is concluded from absence but that it is worth asking.
-                due = [name for name in self._pending if name not in running]
-                self._due.clear()
-                self._quiet = 0 if due or ended else self._quiet + 1
-                later = clock() + self.polling.interval(self._quiet + 1, self.context.random())
-                self._due.extend((later, name) for name in running)
-                heapq.heapify(self._due)
-        due = [name for name in due if name in self._pending]
-        for start in range(0, len(due), _CONCURRENT_POLLS):
-            part = due[start : start + _CONCURRENT_POLLS]
-            polls = Gather([Call(GET, GetOperationRequest(name=name), self.polling.call_timeout, self.metadata) for name in part])
-            replies = yield polls
-            if any(_unauthenticated(reply) for reply in replies):
-                yield Reauthenticate()
-                replies = yield polls
-            for name, reply in zip(part, replies, strict=True):
-                self._settle(name, reply, ended)
-        return ended
-
-    def _take_due(self, now: float) -> list[str]:
-        names = []
-        while self._due and self._due[0][0] <= now:
-            name = heapq.heappop(self._due)[1]
-            if name in self._pending:
-                names.append(name)
-        return names
-
-    def _settle(self, name: str, reply: v1.Operation | BaseException, ended: list[tuple[str, v1.Operation | CallError]]) -> None:
-        state = self._pending[name]
-        if isinstance(reply, grpc.RpcError):
-            try:
-                pause = state.failed(GET, reply, self.context)
-            except CallError as error:
-                del self._pending[name]
-                ended.append((name, error))
-                return
-        elif isinstance(reply, BaseException):
-            raise reply
-        else:
-            state.saw(reply)
-            if reply.done:
-                del self._pending[name]
-                ended.append((name, reply))
-                return
-            pause = self.polling.interval(state.polls, self.context.random())
-        heapq.heappush(self._due, (self.context.clock() + pause, name))
-
-    def _list_running(self, ended: list[tuple[str, v1.Operation | CallError]]) -> Flow[set[str] | None]:
-        """The pending operations that a list shows as running; the finished ones it shows go to `ended`. None: no list."""
-        running: set[str] = set()
-        for parent in sorted({_collection(name) for name in self._pending}):
-            token = ""
-            while True:
-                request = ListOperationsRequest(name=parent, filter="done=false", page_size=1000, page_token=token)
-                try:
-                    page: ListOperationsResponse = yield Call(LIST, request, self.polling.call_timeout, self.metadata)
-                except grpc.RpcError as failure:
-                    if failure.code() in (
-                        grpc.StatusCode.UNIMPLEMENTED,
-                        grpc.StatusCode.INVALID_ARGUMENT,
-                        grpc.StatusCode.PERMISSION_DENIED,
-                    ):
-                        self.context.server_lists = False
-                    return None
-                for operation in page.operations:
-                    if operation.name not in self._pending:
-                        continue
-                    self._pending[operation.name].saw(operation)
-                    if operation.done:
-                        del self._pending[operation.name]
-                        ended.append((operation.name, operation))
-                    else:
-                        running.add(operation.name)
-                token = page.next_page_token
-                if not token:
-                    break
-        return running
-
-
-def _unauthenticated(reply: object) -> bool:
-    return isinstance(reply, grpc.RpcError) and reply.code() is grpc.StatusCode.UNAUTHENTICATED
-
-
-def _collection(name: str) -> str:
-    """What ListOperations calls the parent of this operation: the name up to, not including, its collection."""
-    return name.rpartition("/operations/")[0] or "operations"

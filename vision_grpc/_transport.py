@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata as package_metadata
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ import grpc
 import grpc.aio
 
 from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
+from vision_grpc._version import __version__
 from vision_grpc.auth import Auth
 from vision_grpc.config import Target
 from vision_grpc.errors import AuthError, ConfigError
@@ -25,16 +25,9 @@ from vision_grpc.errors import AuthError, ConfigError
 ClientCertificate = Callable[[], tuple[bytes, bytes]]
 
 
-def _version() -> str:
-    try:
-        return package_metadata.version("vision-grpc")
-    except package_metadata.PackageNotFoundError:
-        return "0"
-
-
 def api_client_header(user_agent: str | None) -> tuple[str, str]:
     """x-goog-api-client, by which Google tells clients apart."""
-    words = f"gl-python/{platform.python_version()} grpc/{grpc.__version__} gccl/{_version()} pb/{google.protobuf.__version__}"
+    words = f"gl-python/{platform.python_version()} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
     return ("x-goog-api-client", f"{user_agent} {words}" if user_agent else words)
 
 
@@ -117,7 +110,6 @@ class Transport(_Base):
         self._channel: grpc.Channel | None = None
         self._owner = os.getpid()
         self._stubs: dict[type[Any], Any] = {}
-        self._connected = False
 
     def perform(self, step: Step) -> Any:
         if isinstance(step, Call):
@@ -173,13 +165,7 @@ class Transport(_Base):
     def _call(self, call: Call) -> Any:
         send = self._callable(call)
         metadata = self._metadata(call, self.auth.headers())
-        try:
-            reply = send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
-        except grpc.RpcError as error:
-            self._connected = self._connected and error.code() is not grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-            raise
-        self._connected = True
-        return reply
+        return send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
 
     def _gather(self, calls: Sequence[Call]) -> list[Any]:
         authentication = self.auth.headers()
@@ -189,8 +175,9 @@ class Transport(_Base):
         return [future.exception() or future.result() for future in futures]
 
     def _connect(self, timeout: float) -> str | None:
-        if self._connected:
-            return None
+        # Who cannot say who they are need not wait for a connection to hear so.
+        self.auth.headers()
+        # Asked anew each time, which costs 2 ms: that a connection stood for an earlier call says nothing about now.
         ready = grpc.channel_ready_future(self._open())
         try:
             ready.result(timeout=timeout)
@@ -198,7 +185,6 @@ class Transport(_Base):
             return _connection_words(self.settings.target, timeout)
         finally:
             ready.cancel()
-        self._connected = True
         return None
 
 
@@ -261,16 +247,9 @@ class AsyncTransport(_Base):
         return grpc.aio.insecure_channel(settings.target.address, settings.arguments(), settings.compression, interceptors)
 
     async def _call(self, call: Call) -> Any:
-        opened = self._open()
-        send = opened.method(call)
+        send = self._open().method(call)
         metadata = self._metadata(call, await self.auth.aheaders())
-        try:
-            reply = await send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
-        except grpc.RpcError as error:
-            opened.connected = opened.connected and error.code() is not grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-            raise
-        opened.connected = True
-        return reply
+        return await send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
 
     async def _outcome(self, call: Call) -> Any:
         try:
@@ -279,15 +258,12 @@ class AsyncTransport(_Base):
             return error
 
     async def _connect(self, timeout: float) -> str | None:
-        opened = self._open()
-        if opened.connected:
-            return None
+        await self.auth.aheaders()
         try:
             async with asyncio.timeout(timeout):
-                await opened.channel.channel_ready()
+                await self._open().channel.channel_ready()
         except TimeoutError:
             return _connection_words(self.settings.target, timeout)
-        opened.connected = True
         return None
 
 
@@ -296,7 +272,6 @@ class _LoopChannel:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
-        self.connected = False
         self._stubs: dict[type[Any], Any] = {}
 
     def method(self, call: Call) -> Any:

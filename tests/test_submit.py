@@ -1,0 +1,266 @@
+"""The command line as a person or a script meets it: a process of its own, its two outputs, its exit code."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+
+from vision_grpc import Client
+from vision_grpc.emulator import Emulator, Fault
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "examples/images"
+
+
+def submit(*words: str | Path, cwd: Path, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command, without any credentials of this machine."""
+    command = [sys.executable, "-m", "vision_grpc.submit", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=clean(**environment))
+
+
+def clean(**environment: str) -> dict[str, str]:
+    hidden = ("GOOGLE_", "VISION_", "STORAGE_", "CLOUDSDK_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+    return {**kept, "NO_GCE_CHECK": "true", "HOME": "/nonexistent", **environment}
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Emulator]:
+    """An embedded server of its own, with this repository's pictures and an empty bucket."""
+    (tmp_path / "bucket").mkdir()
+    with Emulator(buckets={"pictures": IMAGES, "results": tmp_path / "bucket"}) as emulator:
+        yield emulator
+
+
+def cloud(server: Emulator, tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    buckets = ("--bucket", f"pictures={IMAGES}", "--bucket", f"results={tmp_path / 'bucket'}")
+    return submit(*words, *buckets, cwd=tmp_path, VISION_EMULATOR_HOST=server.target, **environment)
+
+
+def test_local_folder(tmp_path: Path) -> None:
+    """A folder of pictures is annotated here: real text, real colours, one honest error, in natural order."""
+    done = submit(IMAGES, "--features", "text,properties", "--output", "out/", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    found = {Path(row["uri"]).name: row for row in rows(tmp_path / "out/results.jsonl")}
+    assert list(found) == sorted(found)
+    assert "CORNER MARKET" in found["receipt.png"]["response"]["fullTextAnnotation"]["text"]
+    assert found["broken.jpg"] == {
+        "uri": str(IMAGES / "broken.jpg"),
+        "response": {},
+        "error": {"code": 3, "message": "Bad image data."},
+    }
+    assert [name for name, row in found.items() if "error" in row] == ["broken.jpg"]
+    assert all(row["response"]["imagePropertiesAnnotation"]["dominantColors"]["colors"] for row in found.values() if "error" not in row)
+    assert "7 of 8 images annotated, 1 failed: out/results.jsonl" in done.stdout
+    assert "embedded server" in done.stdout
+    assert not done.stderr
+    assert len(list((tmp_path / "out").glob("run-*/1/output-1-to-8.json"))) == 1
+
+
+def test_faces(tmp_path: Path) -> None:
+    """A photo of a person ends with exit code 0 and one face."""
+    photo = Path(matplotlib.get_data_path()) / "sample_data/grace_hopper.jpg"
+    shutil.copy(photo, tmp_path / "my photo #1.jpg")
+    done = submit("my photo #1.jpg", "--features", "faces", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "my photo #1.jpg: 1 face at " in done.stdout
+
+
+def test_annotations_beside_an_error(tmp_path: Path) -> None:
+    """A feature that cannot be computed is an error of each image, and the others' annotations are kept beside it."""
+    done = submit(IMAGES / "sign.png", "--features", "text,labels", "--output", "out", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert row == rows(tmp_path / "out/results.jsonl")[0]
+    assert row["error"]["code"] == 12
+    assert "LABEL_DETECTION" in row["error"]["message"]
+    assert "HARBOUR STREET" in row["response"]["textAnnotations"][0]["description"]
+
+
+def test_options_reach_the_server(server: Emulator, tmp_path: Path) -> None:
+    """max-results, model, languages, aspect ratios, batch size and labels arrive in the request."""
+    words = ["gs://pictures/sign.png", "--features", "crops,text", "--output", "gs://results/a", "--max-results", "3", "--batch-size", "5"]
+    words += [
+        "--model",
+        "builtin/latest",
+        "--language",
+        "en",
+        "--language",
+        "de",
+        "--aspect-ratio",
+        "1.5",
+        "--label",
+        "team=maps",
+        "--quiet",
+    ]
+    done = cloud(server, tmp_path, *words)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    request: Any = next(call.message for call in server.calls if call.method.endswith("AsyncBatchAnnotateImages"))
+    assert [(feature.max_results, feature.model) for feature in request.requests[0].features] == [(3, "builtin/latest")] * 2
+    assert list(request.requests[0].image_context.language_hints) == ["en", "de"]
+    assert list(request.requests[0].image_context.crop_hints_params.aspect_ratios) == [1.5]
+    assert (request.output_config.batch_size, dict(request.labels)) == (5, {"team": "maps"})
+
+
+def test_bucket_to_bucket(server: Emulator, tmp_path: Path) -> None:
+    """gs:// inputs from arguments, a file and standard input are annotated by the emulator; results.jsonl lies in the bucket."""
+    (tmp_path / "uris.txt").write_text("gs://pictures/sign.png\n\n  gs://pictures/missing.png\n")
+    words = ["gs://pictures/receipt.png", "--uris-from", "uris.txt", "--features", "text", "--output", "gs://results/run"]
+    done = cloud(server, tmp_path, *words)
+    assert done.returncode == 1, done.stderr
+    written = rows(tmp_path / "bucket/run/results.jsonl")
+    assert [row["uri"] for row in written] == ["gs://pictures/receipt.png", "gs://pictures/sign.png", "gs://pictures/missing.png"]
+    assert (
+        written[2]["error"] == {"code": 5, "message": "Error opening file: gs://pictures/missing.png."} or written[2]["error"]["code"] == 5
+    )
+    assert written[0]["response"]["context"]["uri"] == "gs://pictures/receipt.png"
+
+
+def test_no_wait_then_wait(server: Emulator, tmp_path: Path) -> None:
+    """--no-wait prints the operation's name alone on standard output; --wait takes it up again in another process."""
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--no-wait"]
+    started = cloud(server, tmp_path, *words)
+    assert started.returncode == 0, started.stderr
+    (name,) = started.stdout.split()
+    assert f"--wait {name}" in started.stderr
+    waited = cloud(server, tmp_path, "--wait", name, "--output", "gs://results/run/", "--json")
+    assert waited.returncode == 0, waited.stderr
+    assert json.loads(waited.stdout)["uri"] == "gs://pictures/sign.png"
+    assert rows(tmp_path / "bucket/run/results.jsonl") == [json.loads(waited.stdout)]
+
+
+def test_deadline(server: Emulator, tmp_path: Path) -> None:
+    """A deadline that passes is exit code 5, with the command that resumes."""
+    server.faults.add(Fault.stall())
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--timeout", "0.2"]
+    done = cloud(server, tmp_path, *words)
+    assert done.returncode == 5
+    name = next(iter(Client(emulator=server.target).list_operations())).name
+    assert f"python -m vision_grpc.submit --wait {name} --output gs://results/run/" in done.stderr
+
+
+def test_interrupt(server: Emulator, tmp_path: Path) -> None:
+    """Ctrl-C leaves the operation running and prints how to resume."""
+    server.faults.add(Fault.stall())
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--bucket", f"results={tmp_path}"]
+    command = [sys.executable, "-m", "vision_grpc.submit", *words]
+    environment = clean(VISION_EMULATOR_HOST=server.target)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    wait_for_call(server, "WaitOperation")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "--wait projects/" in err
+    assert "Traceback" not in err
+
+
+def wait_for_call(server: Emulator, method: str) -> None:
+    until = time.monotonic() + 30
+    while not any(call.method.endswith(method) for call in server.calls):
+        assert time.monotonic() < until, f"{method} was never called"
+        time.sleep(0.01)
+
+
+def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal there is a progress bar; in a pipe standard error stays empty."""
+    shutil.copy(IMAGES / "sign.png", tmp_path)
+    words = [sys.executable, "-m", "vision_grpc.submit", "sign.png", "--features", "properties", "--output", "out"]
+    master, slave = pty.openpty()
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=slave, env=clean(TERM="xterm"))
+    os.close(slave)
+    seen = b""
+    try:
+        while chunk := os.read(master, 4096):
+            seen += chunk
+    except OSError:  # Linux says EIO where the other end of a terminal is closed
+        pass
+    process.communicate()
+    os.close(master)
+    assert process.returncode == 0
+    assert b"images" in seen
+    assert submit("sign.png", "--features", "properties", "--output", "out", cwd=tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "no input"),
+        (["missing.png", "--features", "text", "--output", "out"], "missing.png does not exist"),
+        (["empty", "--features", "text", "--output", "out"], "empty holds no pictures"),
+        (["a.png", "--output", "out"], "no features"),
+        (["a.png", "--features", "text"], "no output"),
+        (["a.png", "--features", "txet", "--output", "out"], "did you mean 'text'"),
+        (["a.png", "gs://b/c", "--features", "text", "--output", "out"], "no one server reads both"),
+        (["a.png", "--features", "text", "--output", "gs://bucket/x/"], "give a local folder"),
+        (["gs://bkt/c", "--features", "text", "--output", "out"], "give gs://bucket/folder/"),
+        (["gs://b", "--features", "text", "--output", "gs://bkt/x"], "uris[0]"),
+        (["https://example.com/a.png", "--features", "text", "--output", "out"], "neither a gs:// URI nor a local path"),
+        (["a.png", "--features", "text", "--output", "a.png"], "is a file"),
+        (["a.png", "--features", "text", "--output", "out", "--no-wait"], "embedded one"),
+        (["a.png", "--features", "text", "--output", "out", "--batch-size", "101"], "more than 100"),
+        (["a.png", "--features", "text", "--output", "out", "--batch-size", "0"], "positive whole number"),
+        (["a.png", "--features", ",", "--output", "out"], "names no feature"),
+        (["a.png", "--features", "text", "--output", "out", "--timeout", "-1"], "positive number"),
+        (["--wait", "operations/1", "a.png"], "--wait takes up"),
+        (["--uris-from", "nowhere.txt", "--features", "text", "--output", "gs://b/x"], "nowhere.txt cannot be read"),
+        (["--frobnicate"], "unrecognized arguments"),
+    ],
+)
+def test_bad_usage(words: list[str], sentence: str, tmp_path: Path) -> None:
+    """Wrong usage is exit code 2 and one sentence, and nothing is written."""
+    (tmp_path / "empty").mkdir()
+    shutil.copy(IMAGES / "blank.png", tmp_path / "a.png")
+    before = sorted(tmp_path.rglob("*"))
+    done = submit(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_credentials(tmp_path: Path) -> None:
+    """Without credentials the cloud is not called: exit code 4 and the way out."""
+    done = submit("gs://bucket/a.png", "--features", "text", "--output", "gs://bucket/out/", "--endpoint", "localhost:1", cwd=tmp_path)
+    assert done.returncode == 4
+    waited = submit("--wait", "operations/1", "--endpoint", "localhost:1", cwd=tmp_path)
+    assert waited.returncode == 4
+    assert "gcloud auth application-default login" in waited.stderr
+
+
+def test_refused_by_the_service(server: Emulator, tmp_path: Path) -> None:
+    """An error of the service is exit code 3 with its own words."""
+    done = cloud(server, tmp_path, "--wait", "projects/p/operations/0123456789abcdef")
+    assert done.returncode == 3
+    assert "NOT_FOUND" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_emulator_without_its_bucket(server: Emulator, tmp_path: Path) -> None:
+    """Results that this process cannot reach are named with the way out, not looked for in the real cloud."""
+    words = ["gs://pictures/sign.png", "--features", "properties", "--output", "gs://results/run/"]
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
+    assert done.returncode == 2
+    assert "--bucket NAME=FOLDER" in done.stderr
+
+
+def test_help(tmp_path: Path) -> None:
+    """--help shows examples and exit codes, and loads neither grpc nor protobuf, so that it answers at once."""
+    code = "import sys; sys.argv = ['submit', '--help']\nimport runpy\ntry: runpy.run_module('vision_grpc.submit', run_name='__main__')\n"
+    code += "except SystemExit as end: assert not end.code\nassert not {'grpc', 'google.protobuf', 'numpy'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "examples:" in done.stdout
+    assert "exit codes:" in done.stdout

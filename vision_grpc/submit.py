@@ -1,0 +1,153 @@
+"""``python -m vision_grpc.submit``: annotates pictures from the command line. This module alone reads argv, prints and exits."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROG = "python -m vision_grpc.submit"
+
+OK, IMAGES_FAILED, USAGE, SERVICE, CREDENTIALS, RUNNING, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+_DESCRIPTION = """\
+Annotates pictures with Google Cloud Vision's asynchronous method.
+
+Local pictures and folders are annotated on this machine by the embedded server: no account, nothing leaves the machine. gs://
+URIs are annotated by Google Cloud, or by the emulator in VISION_EMULATOR_HOST, and the results are written below a gs:// prefix.
+
+OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"uri": ..., "response": {...}, "error": {...}},
+with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
+"""
+
+_EPILOG = """\
+features:
+  text, document_text, faces, labels, landmarks, logos, objects, properties, crops, safe_search, web, products
+  (the embedded server computes text, document_text, faces, properties and crops; for any other it says so in each image's error)
+
+exit codes:
+  0  every image was annotated           4  no usable credentials
+  1  some images have an error           5  still running when --timeout passed
+  2  wrong usage                         130  interrupted
+  3  the service refused or failed
+
+examples:
+  python -m vision_grpc.submit photos/ --features text,faces,properties --output out/
+  python -m vision_grpc.submit gs://bucket/a.jpg gs://bucket/b.jpg --features labels --output gs://bucket/results/
+  python -m vision_grpc.submit --uris-from uris.txt --features labels,web --output gs://bucket/results/ --no-wait
+  python -m vision_grpc.submit --wait projects/my-project/operations/0123456789abcdef
+  VISION_EMULATOR_HOST=localhost:8681 python -m vision_grpc.submit gs://photos/a.jpg --features text \\
+      --output gs://out/run/ --bucket photos=./photos --bucket out=./out
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message} (--help shows examples)\n")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("names no feature; for instance text,faces")
+    return names
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    command = _Parser(prog=PROG, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_argument("inputs", nargs="*", metavar="INPUT", help="pictures, folders of pictures, or gs://bucket/object URIs")
+    command.add_argument("--uris-from", metavar="FILE", help="read further inputs from a file, one a line; - reads standard input")
+    command.add_argument("--features", type=_names, metavar="LIST", help="what to look for, separated by commas (see below)")
+    command.add_argument("--output", metavar="PLACE", help="a folder for local pictures, gs://bucket/prefix/ for gs:// URIs")
+    asking = command.add_argument_group("what is asked for")
+    asking.add_argument("--max-results", type=_whole, metavar="N", help="at most N annotations of each feature")
+    asking.add_argument("--model", metavar="NAME", help="builtin/stable (default), builtin/latest or builtin/weekly")
+    asking.add_argument("--language", action="append", metavar="CODE", help="a language that the text may be in; repeat")
+    asking.add_argument("--aspect-ratio", action="append", type=_positive, metavar="W/H", help="of crop hints, as 1.7778; repeat")
+    asking.add_argument(
+        "--batch-size", type=_whole, metavar="N", help="responses in each of the service's output objects (1-100, default 20)"
+    )
+    asking.add_argument("--label", action="append", type=_label, metavar="KEY=VALUE", help="a label for billing reports; repeat")
+    waiting = command.add_argument_group("waiting")
+    waiting.add_argument("--no-wait", action="store_true", help="print the operation's name and do not wait (gs:// only)")
+    waiting.add_argument("--wait", action="append", metavar="NAME", help="wait for an operation that runs already; repeat for several")
+    waiting.add_argument("--timeout", type=_positive, metavar="SECONDS", help="give up waiting, not the operation, after this long")
+    cloud = command.add_argument_group("Google Cloud")
+    cloud.add_argument("--api-version", default="v1", choices=["v1", "v1p4beta1", "v1p1beta1"], help="default: %(default)s")
+    cloud.add_argument("--location", choices=["eu", "us", "asia"], help="keep the images in this region")
+    cloud.add_argument("--project", metavar="ID", help="the project that --location belongs to (default: the credentials')")
+    cloud.add_argument("--quota-project", metavar="ID", help="the project that quota is counted against")
+    cloud.add_argument("--endpoint", metavar="HOST", help="instead of vision.googleapis.com")
+    cloud.add_argument(
+        "--bucket", action="append", type=_label, metavar="NAME=FOLDER", help="read the results of gs://NAME/ from a folder (for emulators)"
+    )
+    shown = command.add_argument_group("what is shown")
+    shown.add_argument(
+        "--json", action="store_true", help="print the lines of results.jsonl (with --no-wait, the operations) to standard output"
+    )
+    shown.add_argument("--quiet", action="store_true", help="print nothing but errors, and what --json asks for")
+    return command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    command = parser()
+    options = command.parse_args(argv)
+    from vision_grpc._command import Command
+    from vision_grpc.errors import AuthError, ConfigError, OperationFailed, VisionError, WaitTimeout
+
+    run = Command(options)
+    try:
+        try:
+            run.prepare()
+        except ConfigError as error:
+            command.error(str(error))
+        return run.run()
+    except KeyboardInterrupt:
+        print(f"\n{run.interrupted()}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away, as head does; Python would complain once more on closing it.
+        sys.stdout = None
+        return SERVICE
+    except WaitTimeout:
+        print(run.still_running(), file=sys.stderr)
+        return RUNNING
+    except (VisionError, OSError, ImportError) as error:
+        print(f"{PROG}: {error}", file=sys.stderr)
+        if isinstance(error, ConfigError):
+            return USAGE
+        if not isinstance(error, OperationFailed) and (more := run.resumable()):
+            print(more, file=sys.stderr)
+        return CREDENTIALS if isinstance(error, AuthError) else SERVICE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
