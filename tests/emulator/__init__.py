@@ -1,0 +1,1 @@
+"""The embedded server, judged over real gRPC by the generated stubs alone."""

@@ -1,0 +1,122 @@
+"""The server as a program: its one line on stdout, its exit codes, its sentences."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from .raw import Raw, batch, metadata_of
+
+PROGRAM = [sys.executable, "-m", "vision_grpc.emulator"]
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The program, and the address that it printed."""
+    process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("VISION_EMULATOR_HOST="), process.communicate()
+        yield process, line.strip().partition("=")[2]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def refused(*arguments: str) -> str:
+    """The one sentence that the program ends in with exit code 2."""
+    result = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_prints_its_address_serves_and_stops(inputs: Path, outputs: Path, number: signal.Signals) -> None:
+    """One line on stdout; the operation's image is annotated by the real annotators; a signal ends it with exit code 0."""
+    with running("--bucket", f"in={inputs}", "--bucket", f"out={outputs}", "--port", "0") as (process, target):
+        with grpc.insecure_channel(target) as channel:
+            raw = Raw(channel)
+            operation = raw.wait(raw.submit(batch(["gs://in/a.png"])).name)
+        assert operation.WhichOneof("result") == "response"
+        assert '"code": 3' in (outputs / "output-1-to-1.json").read_text(), "a.png holds no picture"
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (0, "")
+    assert "Traceback" not in stderr
+
+
+def test_tls_state_and_root_certificate(inputs: Path, outputs: Path, tmp_path: Path) -> None:
+    """--tls with --root-certificate lets clients in that read that file; --state keeps operations over a restart."""
+    arguments = [
+        "--bucket", f"in={inputs}", "--bucket", f"out={outputs}", "--tls", "--root-certificate", str(tmp_path / "root.pem"),
+        "--state", str(tmp_path / "operations.db"), "--operation-seconds", "3600",
+    ]  # fmt: skip
+    names: list[str] = []
+    for _ in range(2):
+        with running(*arguments) as (process, target):
+            with grpc.secure_channel(target, grpc.ssl_channel_credentials((tmp_path / "root.pem").read_bytes())) as channel:
+                raw = Raw(channel)
+                names.append(names[0] if names else raw.submit(batch(["gs://in/a.png"])).name)
+                assert metadata_of(raw.get(names[-1])).create_time.seconds > 0
+            process.terminate()
+            process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_secrets_are_not_logged(inputs: Path, outputs: Path) -> None:
+    """Not even at its most talkative does the program write what a client sent as credentials."""
+    with running("--bucket", f"in={inputs}", "--bucket", f"out={outputs}", "--log-level", "debug") as (process, target):
+        with grpc.insecure_channel(target) as channel:
+            secret = (("authorization", "Bearer open-sesame"), ("x-goog-api-key", "open-sesame"))
+            raw = Raw(channel)
+            raw.wait(raw.submit(batch(["gs://in/a.png"]), metadata=secret).name, metadata=secret)
+            with pytest.raises(grpc.RpcError):
+                raw.submit(batch([]), metadata=secret)
+        process.terminate()
+        _, stderr = process.communicate(timeout=20)
+    assert "requests is empty" in stderr, "the log shows refusals"
+    assert "open-sesame" not in stderr
+
+
+def test_wrong_arguments_are_one_sentence(inputs: Path, tmp_path: Path) -> None:
+    """Each mistake is named with its way out, and nothing is started."""
+    bucket = ("--bucket", f"in={inputs}")
+    (tmp_path / "text").write_text("no certificate, no database " * 50)
+    assert "--bucket" in refused()
+    assert "NAME=DIRECTORY" in refused("--bucket", "in")
+    assert "not a directory" in refused("--bucket", f"in={tmp_path / 'none'}")
+    assert "given twice" in refused(*bucket, *bucket)
+    assert "port" in refused(*bucket, "--port", "70000")
+    text = str(tmp_path / "text")
+    assert "--tls-key" in refused(*bucket, "--tls-certificate", text)
+    assert "not PEM" in refused(*bucket, "--tls-certificate", text, "--tls-key", text)
+    assert "--tls makes a certificate of its own" in refused(*bucket, "--tls", "--tls-certificate", text, "--tls-key", text)
+    assert "are for TLS" in refused(*bucket, "--root-certificate", str(tmp_path / "root.pem"))
+    assert "cannot hold the operations" in refused(*bucket, "--state", text)
+    assert [path.name for path in inputs.iterdir()] == ["a.png"]
+
+
+def test_an_address_that_cannot_be_bound_is_one_sentence(inputs: Path) -> None:
+    """The program's last words say what is wrong with the address; gRPC itself writes lines of its own before."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        arguments = [*PROGRAM, "--bucket", f"in={inputs}", "--port", str(taken.getsockname()[1])]
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "cannot be bound" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_help_names_the_line_on_stdout() -> None:
+    """--help says which line a script has to read."""
+    result = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    assert "VISION_EMULATOR_HOST=127.0.0.1:" in result.stdout

@@ -1,0 +1,210 @@
+"""The server as an object: starting, stopping, TLS, health, reflection."""
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from vision_grpc.emulator import Authority, Emulator, Tls
+
+from .conftest import Connect, Serve, spell
+from .raw import Raw, batch
+
+
+def test_two_servers_side_by_side(serve: Serve, connect: Connect) -> None:
+    """Each server has its own port and its own operations."""
+    one, other = serve(), serve()
+    assert one.target != other.target
+    connect(one).submit(batch(["gs://in/a.png"]))
+    assert not connect(other).list().operations
+
+
+async def test_async_with(inputs: Path) -> None:
+    """The server starts and stops inside a running event loop, without stopping it."""
+    async with Emulator(buckets={"in": inputs}, annotator=spell) as server:
+        assert server.target.startswith("127.0.0.1:")
+        async with grpc.aio.insecure_channel(server.target) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 10)
+
+
+def test_stop_frees_port_and_threads() -> None:
+    """After stop() nobody listens and no thread of the server is left; it can be started again."""
+    server = Emulator(buckets={}, annotator=spell)
+    with pytest.raises(RuntimeError, match=r"before start\(\)"):
+        _ = server.target
+    for _ in range(3):
+        server.start()
+        address = server.target.split(":")
+        with pytest.raises(RuntimeError, match="already"):
+            server.start()
+        server.stop()
+        server.stop()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address[0], int(address[1])), timeout=5)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("vision-emulator")]
+
+
+def test_stop_ends_calls_in_flight(serve: Serve, connect: Connect) -> None:
+    """A stop does not wait for waiting callers: they are told UNAVAILABLE, or that their call was cancelled."""
+    server = serve(operation_seconds=3600)
+    raw = connect(server)
+    name = raw.submit(batch(["gs://in/a.png"])).name
+    codes = []
+
+    def wait() -> None:
+        try:
+            raw.wait(name)
+        except grpc.RpcError as error:
+            codes.append(error.code())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not any(call.method == "WaitOperation" for call in server.calls):
+        thread.join(0.005)
+    server.stop()
+    thread.join(10)
+    assert codes[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def test_a_taken_port_is_refused(server: Emulator) -> None:
+    """Two servers never share a port: the second start fails in one sentence."""
+    port = int(server.target.rpartition(":")[2])
+    with pytest.raises(OSError, match="cannot be bound"):
+        Emulator(buckets={}, annotator=spell, port=port).start()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "either buckets"), ({"buckets": {}, "objects": object()}, "either buckets"), ({"buckets": {}, "workers": 0}, "workers"),
+        ({"buckets": {}, "port": 70_000}, "port"), ({"buckets": {}, "max_images_processing": 0}, "max_images_processing"),
+        ({"buckets": {}, "operation_seconds": -1}, "operation_seconds"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_value_errors(options: dict[str, object], words: str) -> None:
+    """Arguments that make no sense are refused at construction."""
+    with pytest.raises(ValueError, match=words):
+        Emulator(annotator=spell, **options)  # type: ignore[arg-type]
+
+
+def test_a_host_beyond_loopback_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    """Without TLS, an address that others can reach gets one warning; loopback gets none."""
+    with caplog.at_level(logging.WARNING):
+        for host in ("127.0.0.1", "localhost", "::1"):
+            Emulator(buckets={}, annotator=spell, host=host)
+        assert not caplog.records
+        Emulator(buckets={}, annotator=spell, host="0.0.0.0")
+    assert ["not a loopback address" in record.message for record in caplog.records] == [True]
+
+
+def test_other_objects_than_directories(serve: Serve, connect: Connect) -> None:
+    """Anything that reads and writes objects by gs:// URI can be served."""
+
+    class Memory(dict[str, bytes]):
+        def read(self, uri: str) -> bytes:
+            return self[uri]
+
+        def size(self, uri: str) -> int:
+            return len(self[uri])
+
+        def write(self, uri: str, data: bytes, content_type: str = "") -> None:
+            self[uri] = data
+            types.append(content_type)
+
+    types: list[str] = []
+    memory = Memory({"gs://m/a.png": b"a"})
+    raw = connect(serve(objects=memory))
+    raw.wait(raw.submit(batch(["gs://m/a.png"], "gs://m/")).name)
+    assert b'"uri": "gs://m/a.png"' in memory["gs://m/output-1-to-1.json"]
+    assert types == ["application/json"]
+
+
+def test_self_signed_tls(serve: Serve) -> None:
+    """tls=True serves a certificate for localhost and the loopback addresses, whose root is a property and a file."""
+    server = serve(tls=True)
+    file = server.root_certificate_file
+    assert file.read_bytes() == server.root_certificate
+    for host in ("localhost", "127.0.0.1"):
+        port = server.target.rpartition(":")[2]
+        with grpc.secure_channel(f"{host}:{port}", grpc.ssl_channel_credentials(file.read_bytes())) as channel:
+            assert Raw(channel).submit(batch(["gs://in/a.png"])).name
+    with grpc.secure_channel(server.target, grpc.ssl_channel_credentials(Authority().root)) as channel, pytest.raises(grpc.RpcError):
+        Raw(channel).list()
+    server.stop()
+    assert not file.exists()
+
+
+def test_tls_from_files_and_clients_with_certificates(serve: Serve, tmp_path: Path) -> None:
+    """Given certificates are served; with a client root only clients with a certificate under it get in."""
+    authority = Authority()
+    made = authority.server(["vision.test"])
+    for name, pem in (("chain.pem", made.certificate), ("key.pem", made.key), ("root.pem", authority.root)):
+        (tmp_path / name).write_bytes(pem)
+    server = serve(tls=Tls.from_files(tmp_path / "chain.pem", tmp_path / "key.pem", client_root=tmp_path / "root.pem"))
+    certificate, key = authority.client()
+    options = [("grpc.ssl_target_name_override", "vision.test")]
+    with grpc.secure_channel(server.target, grpc.ssl_channel_credentials(authority.root, key, certificate), options) as channel:
+        assert Raw(channel).submit(batch(["gs://in/a.png"])).name
+    with grpc.secure_channel(server.target, grpc.ssl_channel_credentials(authority.root), options) as channel, pytest.raises(grpc.RpcError):
+        Raw(channel).list()
+
+
+def test_no_certificate_without_tls(server: Emulator) -> None:
+    """Asking a plain server for its certificate says how to get one."""
+    with pytest.raises(RuntimeError, match="tls=True"):
+        _ = server.root_certificate
+
+
+def test_health(raw: Raw) -> None:
+    """The standard health check answers SERVING for the server and each of its services."""
+    health: Any = health_pb2_grpc.HealthStub(raw.channel)
+    for service in ("", "google.cloud.vision.v1.ImageAnnotator", "google.longrunning.Operations"):
+        assert health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_health_and_reflection_are_optional(serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without their packages the server serves all else, and answers UNIMPLEMENTED there."""
+    monkeypatch.setitem(sys.modules, "grpc_health.v1", None)
+    monkeypatch.setitem(sys.modules, "grpc_reflection.v1alpha", None)
+    raw = connect(serve())
+    assert raw.submit(batch(["gs://in/a.png"])).name
+    for path in ("/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"):
+        with pytest.raises(grpc.RpcError) as caught:
+            raw.bytes(path, b"")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_certificates_need_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package, tls=True says which extra to install."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+    with pytest.raises(ImportError, match=r"pip install 'vision-grpc\[local\]'"):
+        Emulator(buckets={}, annotator=spell, tls=True)
+
+
+def test_annotators_need_the_extra(serve: Serve, connect: Connect, outputs: Path) -> None:
+    """A package that an annotator misses is named in the image's error, with the way to install it."""
+
+    def annotate(content: bytes, request: bytes) -> bytes:
+        raise ImportError("TEXT_DETECTION needs rapidocr, not installed here: pip install 'vision-grpc[local]'")
+
+    raw = connect(serve(annotator=annotate))
+    raw.wait(raw.submit(batch(["gs://in/a.png"])).name)
+    assert "pip install 'vision-grpc[local]'" in (outputs / "output-1-to-1.json").read_text()
+
+
+def test_reflection(raw: Raw) -> None:
+    """A client without our protos can learn them from the server."""
+    database = ProtoReflectionDescriptorDatabase(raw.channel)
+    assert "google.cloud.vision.v1p1beta1.ImageAnnotator" in database.get_services()
+    pool = DescriptorPool(database)
+    service = pool.FindServiceByName("google.cloud.vision.v1.ImageAnnotator")
+    assert service.FindMethodByName("AsyncBatchAnnotateImages").input_type.fields_by_name["requests"].number == 1

@@ -1,0 +1,135 @@
+"""``python -m vision_grpc.emulator``: the embedded server as a program. This module alone reads argv, prints and exits."""
+
+import argparse
+import dataclasses
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from vision_grpc.emulator import Tls
+
+_EPILOG = """\
+The first line on standard output is
+
+  VISION_EMULATOR_HOST=127.0.0.1:43210
+
+with the real address, printed once calls are served. Everything else goes to standard error. The server needs no
+credentials and checks none. SIGTERM or Ctrl-C ends it with exit code 0; wrong arguments are exit code 2.
+
+examples:
+  python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
+  export "$(python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out | head -1)"
+  python -m vision_grpc.emulator --bucket in=/data --tls --root-certificate root.pem --state operations.db
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the server until it is told to stop; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stopped = threading.Event()
+    # Before the server starts, so that a signal that comes early still ends it cleanly.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    from vision_grpc.emulator import Emulator
+
+    try:
+        server = Emulator(
+            buckets=_buckets(options.bucket),
+            host=options.host,
+            port=options.port,
+            tls=_tls(options),
+            state=options.state,
+            workers=options.workers,
+            operation_seconds=options.operation_seconds,
+            record=False,
+        )
+        server.start()
+        if options.root_certificate:
+            options.root_certificate.write_bytes(server.root_certificate)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
+    try:
+        print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
+        # A wait without a limit would keep the signal handlers from running on some systems.
+        while not stopped.wait(3600):
+            pass
+    finally:
+        server.stop(grace=1.0)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m vision_grpc.emulator",
+        description="A server on this machine that speaks Google Cloud Vision's gRPC contract, for development and tests.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--bucket", action="append", metavar="NAME=DIRECTORY", required=True, help="serve gs://NAME/ from a directory; repeat"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (%(default)s); any other than loopback is open to its network"
+    )
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
+    parser.add_argument("--tls", action="store_true", help="serve TLS with a certificate made on the spot")
+    parser.add_argument("--tls-certificate", type=Path, metavar="PEM", help="serve TLS with this certificate chain")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the private key of --tls-certificate")
+    parser.add_argument("--client-root", type=Path, metavar="PEM", help="serve only clients with a certificate under this root")
+    parser.add_argument("--root-certificate", type=Path, metavar="PEM", help="write here the certificate that clients must trust")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep operations in this file over a restart")
+    parser.add_argument("--workers", type=int, metavar="N", help="images annotated at the same time (default: one a core)")
+    parser.add_argument(
+        "--operation-seconds", type=float, default=0.0, metavar="S", help="how long each operation runs at least (default 0)"
+    )
+    parser.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"], help="default: %(default)s")
+    return parser
+
+
+def _tls(options: argparse.Namespace) -> "Tls | None":
+    from vision_grpc.emulator import Tls
+
+    if bool(options.tls_certificate) != bool(options.tls_key):
+        raise ValueError("--tls-certificate and --tls-key go together: give both.")
+    if options.tls_certificate and options.tls:
+        raise ValueError("--tls makes a certificate of its own: give it, or --tls-certificate and --tls-key.")
+    tls = None
+    if options.tls:
+        tls = Tls.self_signed([options.host])
+    elif options.tls_certificate:
+        tls = Tls.from_files(options.tls_certificate, options.tls_key)
+    if tls is None and (options.root_certificate or options.client_root):
+        raise ValueError("--root-certificate and --client-root are for TLS: add --tls, or --tls-certificate and --tls-key.")
+    if tls is not None and options.client_root:
+        tls = dataclasses.replace(tls, client_root=options.client_root.read_bytes())
+    return tls
+
+
+def _buckets(pairs: Sequence[str]) -> dict[str, Path]:
+    buckets: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, directory = pair.partition("=")
+        if not (name and equals and directory) or "/" in name:
+            raise ValueError(f"--bucket {pair}: give NAME=DIRECTORY, as in photos=./photos.")
+        if name in buckets:
+            raise ValueError(f"--bucket {pair}: the bucket {name} is given twice.")
+        if not Path(directory).is_dir():
+            raise ValueError(f"--bucket {pair}: {directory} is not a directory; make it first.")
+        buckets[name] = Path(directory)
+    return buckets
+
+
+if __name__ == "__main__":
+    sys.exit(main())

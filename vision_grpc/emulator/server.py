@@ -1,0 +1,265 @@
+"""The embedded server as an object: one thread with an event loop of its own, where grpc.aio serves on loopback."""
+
+import asyncio
+import concurrent.futures
+import ipaddress
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from vision_grpc import v1
+from vision_grpc.emulator.calls import CallLog, RecordedCall
+from vision_grpc.emulator.clock import Clock, SystemClock
+from vision_grpc.emulator.door import Door
+from vision_grpc.emulator.extras import add_extras
+from vision_grpc.emulator.faults import Fault, Faults
+from vision_grpc.emulator.images import Annotator, Images, ObjectReader
+from vision_grpc.emulator.journal import Journal
+from vision_grpc.emulator.longrunning import Operations
+from vision_grpc.emulator.operations import Store
+from vision_grpc.emulator.processing import Processing
+from vision_grpc.emulator.service import ImageAnnotator
+from vision_grpc.emulator.tls import Tls
+from vision_grpc.objects import LocalObjects
+
+logger = logging.getLogger(__name__)
+
+# Ours: a synchronous image at its limit of 20 MB fits. Published is only that a JSON request has at most 10 MB.
+MAX_MESSAGE_BYTES = 21 * 2**20
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # By default two servers may share a port, and each would get some of the calls.
+    ("grpc.so_reuseport", 0),
+    # Clients that wait for hours keep their connections alive; the default would send them away for it.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+)
+
+
+class Emulator:
+    """Google Cloud Vision's asynchronous image annotation on this machine, for development and tests.
+
+    Use it as a context manager, sync or async, or by start() and stop()::
+
+        with Emulator(buckets={"photos": "photos/", "out": "out/"}) as server:
+            client = Client(emulator=server.target)
+
+    Args:
+        buckets: the directory that serves each gs:// bucket.
+        objects: instead of buckets, any vision_grpc.objects.Objects.
+        host: the address to listen on. Whoever reaches it may use the server: it checks no credentials.
+        port: 0 takes a free one.
+        annotator: (content, serialised v1.AnnotateImageRequest) -> serialised v1.AnnotateImageResponse, called in threads;
+            None for the real ones, which need ``pip install 'vision-grpc[local]'``.
+        tls: None serves plain text; True a certificate made on the spot; Tls what it says.
+        state: a file that keeps the operations over a restart; unfinished ones then run again.
+        clock: SystemClock, or a VirtualClock that a test moves.
+        faults: what goes wrong; more can be armed while the server runs.
+        workers: images annotated at the same time; None for one a core.
+        max_images_processing: the service's quota of images in processing; operations beyond it queue.
+        operation_seconds: how long each operation runs at least, by the server's clock, before its images are annotated.
+        record: how many calls are kept in ``calls``; True for the last 10,000, False for none.
+
+    Raises:
+        ValueError: an argument is wrong.
+        ImportError: a package of the extra ``local`` is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        buckets: Mapping[str, str | Path] | None = None,
+        objects: ObjectReader | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        annotator: Annotator | None = None,
+        tls: Tls | bool | None = None,
+        state: str | Path | None = None,
+        clock: Clock | None = None,
+        faults: Iterable[Fault] = (),
+        workers: int | None = None,
+        max_images_processing: int = 8_000,
+        operation_seconds: float = 0.0,
+        record: bool | int = True,
+    ) -> None:
+        if (buckets is None) == (objects is None):
+            raise ValueError("Give either buckets, a mapping of names to directories, or objects.")
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers is {workers}; give at least 1.")
+        if max_images_processing < 1:
+            raise ValueError(f"max_images_processing is {max_images_processing}; give at least 1.")
+        if not 0 <= operation_seconds < 1e9:
+            raise ValueError(f"operation_seconds is {operation_seconds}; give 0 or more.")
+        if not 0 <= port < 2**16:
+            raise ValueError(f"port is {port}; give 0 to 65535.")
+        self.faults = Faults(faults)
+        self.clock = clock or SystemClock()
+        self._objects = objects if objects is not None else LocalObjects(buckets or {})
+        self._host = host
+        self._port = port
+        self._annotator = annotator or _annotators()
+        self._tls = Tls.self_signed([host]) if tls is True else (tls or None)
+        self._state = Path(state) if state is not None else None
+        self._workers = workers or _cores()
+        self._limit = max_images_processing
+        self._seconds = operation_seconds
+        self._calls = CallLog(10_000 if record is True else int(record))
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._grace: float | None = None
+        self._bound = 0
+        self._root_file: Path | None = None
+        if self._tls is None and not _is_loopback(host):
+            logger.warning("%s is not a loopback address: anyone who reaches it can use this server, which checks no credentials.", host)
+
+    @property
+    def target(self) -> str:
+        """Where the server listens, "127.0.0.1:43210". Raises RuntimeError before it is started."""
+        if not self._bound:
+            raise RuntimeError("The server has no address before start().")
+        return f"[{self._host}]:{self._bound}" if ":" in self._host else f"{self._host}:{self._bound}"
+
+    @property
+    def calls(self) -> list[RecordedCall]:
+        """The calls received so far, oldest first."""
+        return self._calls.snapshot()
+
+    @property
+    def root_certificate(self) -> bytes:
+        """The PEM of what a client must trust. Raises RuntimeError without tls."""
+        if self._tls is None:
+            raise RuntimeError("This server has no certificate: start it with tls=True.")
+        return self._tls.root
+
+    @property
+    def root_certificate_file(self) -> Path:
+        """A file with root_certificate, for GRPC_DEFAULT_SSL_ROOTS_FILE_PATH and the like; gone after stop()."""
+        if self._root_file is None:
+            pem = self.root_certificate
+            descriptor, name = tempfile.mkstemp(prefix="vision-emulator-", suffix=".pem")
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(pem)
+            self._root_file = Path(name)
+        return self._root_file
+
+    def start(self) -> Self:
+        """Starts serving, and returns once the address is bound.
+
+        Raises:
+            OSError: the address cannot be bound, or the state file cannot be used.
+            RuntimeError: the server runs already.
+        """
+        if self._thread is not None:
+            raise RuntimeError("The server runs already.")
+        ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._main, args=(ready,), name="vision-emulator", daemon=True)
+        self._thread.start()
+        try:
+            ready.result()
+        except BaseException:
+            self._thread.join()
+            self._thread = None
+            raise
+        return self
+
+    def stop(self, grace: float | None = 0.1) -> None:
+        """Stops serving; calls in flight get that many seconds to end. A server that does not run is left alone."""
+        if self._thread is None or self._loop is None or self._stop is None:
+            return
+        self._grace = grace
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = None
+        self._bound = 0
+        if self._root_file is not None:
+            self._root_file.unlink(missing_ok=True)
+            self._root_file = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.to_thread(self.stop)
+
+    def _main(self, ready: "concurrent.futures.Future[None]") -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except BaseException as error:
+            if ready.done():
+                logger.exception("The embedded server ended.")
+            else:
+                ready.set_exception(error)
+
+    async def _serve(self, ready: "concurrent.futures.Future[None]") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        store = Store(Journal(self._state) if self._state is not None else None)
+        images = Images(self._objects, self._annotator, self.faults, self._workers)
+        processing = Processing(images, store, self.clock, self.faults, limit=self._limit, seconds=self._seconds)
+        methods = [*ImageAnnotator(images, store, processing, self.clock).methods(), *Operations(store, processing, self.clock).methods()]
+        server = grpc.aio.server(options=_OPTIONS)
+        try:
+            server.add_generic_rpc_handlers((Door(methods, self._calls, self.faults, self.clock),))
+            await add_extras(server, sorted({method.path.split("/")[1] for method in methods}))
+            self._bound = self._bind(server)
+            await server.start()
+            for operation in store.unfinished():
+                processing.accept(operation)
+            ready.set_result(None)
+            await self._stop.wait()
+        finally:
+            await server.stop(self._grace)
+            await processing.close()
+            await asyncio.to_thread(images.close)
+            store.close()
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        address = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        try:
+            if self._tls is None:
+                return server.add_insecure_port(address)
+            return server.add_secure_port(
+                address,
+                grpc.ssl_server_credentials(
+                    [(self._tls.key, self._tls.certificate)], self._tls.client_root, require_client_auth=self._tls.client_root is not None
+                ),
+            )
+        except RuntimeError as error:
+            trouble = "it is in use, or no address of this machine" + (", or the TLS key is not the certificate's" if self._tls else "")
+            raise OSError(f"{address} cannot be bound: {trouble}.") from error
+
+
+def _annotators() -> Annotator:
+    from vision_grpc.emulator.annotators import annotate_bytes, check_available
+
+    # What every picture needs. What only one feature needs is said in the error of the image that asks for it.
+    check_available([v1.Feature.Type.TYPE_UNSPECIFIED])
+    return annotate_bytes
+
+
+def _cores() -> int:
+    # What this process may use, which in a container is less than the machine has; not every system says.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

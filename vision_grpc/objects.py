@@ -1,0 +1,30 @@
+"""Whole objects in and out: list, read, write, exists and size, the same for local folders and for Google Cloud Storage.
+
+An object is named by a URI: ``gs://bucket/name`` where buckets are (:class:`LocalObjects`, where a bucket is a directory,
+and :class:`GcsObjects`, the real service), a plain path where there are none (:class:`LocalFiles`). Every failure is an
+``OSError``: ``FileNotFoundError`` for what does not exist, ``PermissionError`` for what may not be touched, including a name
+that would leave its bucket. Nothing here knows what the bytes mean.
+"""
+
+import os
+from pathlib import Path
+
+from vision_grpc._gcs import GcsObjects
+from vision_grpc._local import LocalFiles, LocalObjects
+from vision_grpc._object import ObjectInfo, Objects
+
+__all__ = ["GcsObjects", "LocalFiles", "LocalObjects", "ObjectInfo", "Objects", "open_objects"]
+
+
+def open_objects(place: str | os.PathLike[str]) -> tuple[Objects, str]:
+    """Returns what serves a place, and the prefix to list there: Cloud Storage for gs:// URIs, local files for paths.
+
+    Raises ValueError for any other scheme.
+    """
+    text = os.fspath(place)
+    if text.startswith("gs://"):
+        return GcsObjects(), text
+    if "://" in text:
+        raise ValueError(f"{text!r} is neither a gs:// URI nor a local path.")
+    # pathlib drops the final separator, which tells a folder from a name prefix.
+    return LocalFiles(), os.path.join(text, "") if Path(text).is_dir() else text  # noqa: PTH118
