@@ -11,18 +11,21 @@ import grpc
 from google.protobuf.message import Message
 
 from vision_grpc import _operations, v1
+from vision_grpc._adopt import adopt
 from vision_grpc._calls import CANCEL, DELETE, GET, LIST, Context, Flow, Identify, Metadata, annotator, call
+from vision_grpc._channel import ChannelSettings, ClientCertificate
 from vision_grpc._gen.google.longrunning.operations_pb2 import (
     CancelOperationRequest,
     DeleteOperationRequest,
     GetOperationRequest,
     ListOperationsRequest,
 )
-from vision_grpc._transport import AsyncTransport, ChannelSettings, ClientCertificate, Transport
+from vision_grpc._transport import AsyncTransport, Transport
+from vision_grpc._waits import Waits
 from vision_grpc.auth import Auth
 from vision_grpc.config import DEFAULT_UNIVERSE, VERSIONS, Polling, Retry, Target
 from vision_grpc.errors import CallError, ConfigError, VisionError
-from vision_grpc.requests import adopt, async_request, batch_request, check_request
+from vision_grpc.requests import async_request, batch_request, check_place, check_request
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -124,7 +127,10 @@ class BaseClient:
                 "a channel brings its own endpoint and credentials: give it alone, without endpoint, emulator, credentials or api_key"
             )
         environ = os.environ
-        if client_certificate is None and channel is None and environ.get("GOOGLE_API_USE_CLIENT_CERTIFICATE", "").lower() == "true":
+        use_certificate = environ.get("GOOGLE_API_USE_CLIENT_CERTIFICATE", "false").lower()
+        if use_certificate not in ("true", "false"):
+            raise ConfigError(f"GOOGLE_API_USE_CLIENT_CERTIFICATE must be true or false, not {use_certificate!r}")
+        if client_certificate is None and channel is None and use_certificate == "true":
             from google.auth.transport import mtls
 
             if mtls.has_default_client_cert_source():  # type: ignore[no-untyped-call]
@@ -191,6 +197,7 @@ class BaseClient:
         if not request.requests:
             raise ConfigError("requests is empty: name at least one")
         yield from self._locate(request)
+        check_place(request, self.target.location)
         return (yield from call(self._context, annotator(self.version, method), request, timeout=timeout, metadata=metadata))
 
     def _locate(self, request: Any) -> Flow[None]:
@@ -237,10 +244,8 @@ class BaseClient:
         response: ImagesResponse = _operations.outcome_of((yield from flow))
         return response
 
-    def _waits(
-        self, names: Iterable[v1.Operation | str], timeout: float | None, polling: Polling | None, metadata: Metadata
-    ) -> _operations.Waits:
-        waits = _operations.Waits(self._context, polling or self._polling, timeout, metadata)
+    def _waits(self, names: Iterable[v1.Operation | str], timeout: float | None, polling: Polling | None, metadata: Metadata) -> Waits:
+        waits = Waits(self._context, polling or self._polling, timeout, metadata)
         waits.add(_operations.operation_name(_ours(name)) for name in names)
         return waits
 

@@ -194,7 +194,15 @@ def call(
             yield from _refuse_unconnected(method, why, metadata)
     attempts = 0
     renewed = False
+    acted = False
     while True:
+        if not method.idempotent and remaining() == 0:
+            raise CallError(
+                method=method.name,
+                code=grpc.StatusCode.DEADLINE_EXCEEDED,
+                message=f"the {timeout:g} s had passed before anything was sent",
+                attempts=attempts,
+            )
         attempts += 1
         try:
             return (yield Call(method, request, remaining(), metadata, wait_for_ready=not method.idempotent))
@@ -205,9 +213,10 @@ def call(
                 renewed = True
                 yield Reauthenticate()
                 continue
-            if method is DELETE and attempts > 1 and error.code is grpc.StatusCode.NOT_FOUND:
+            if method is DELETE and acted and error.code is grpc.StatusCode.NOT_FOUND:
                 return None
-            repeatable = error.transient if method.idempotent else error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            acted = acted or error.code not in _REJECTED
+            repeatable = error.transient and (method.idempotent or error.code is grpc.StatusCode.RESOURCE_EXHAUSTED)
             pause = backoff(retry, context, attempts, error)
             left = remaining()
             if not repeatable or attempts >= retry.attempts or (left is not None and pause >= left):
@@ -215,13 +224,18 @@ def call(
         yield Sleep(pause)
 
 
+_PROBE = 1.0
+"""Seconds for gRPC to tell why it does not connect. It knows at once, unless the first try to connect is still under way."""
+
+
 def _refuse_unconnected(method: Method, why: str, metadata: Metadata) -> Flow[None]:
     """Ends a call that was never sent, with gRPC's own reason, which only a failing call tells; returns if it now connects."""
     try:
-        yield Call(GET, GetOperationRequest(name="operations/connection"), 5.0, metadata)
+        yield Call(GET, GetOperationRequest(name="operations/connection"), _PROBE, metadata)
     except grpc.RpcError as probe:
-        if probe.code() is grpc.StatusCode.UNAVAILABLE:
-            message = f"{why}, nothing was sent: {probe.details()}"
+        if probe.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            reason = probe.details() if probe.code() is grpc.StatusCode.UNAVAILABLE else "it does not answer"
+            message = f"{why}, nothing was sent: {reason}"
             raise CallError(method=method.name, code=grpc.StatusCode.UNAVAILABLE, message=message) from probe
 
 
@@ -238,17 +252,25 @@ def call_error(method: Method, rpc_error: grpc.RpcError, attempts: int) -> CallE
     """The CallError for what gRPC raised, sync or aio: both have code(), details() and trailing_metadata()."""
     code: grpc.StatusCode = rpc_error.code()
     details: tuple[Message, ...] = ()
-    for key, value in rpc_error.trailing_metadata() or ():
+    trailing: Any = rpc_error.trailing_metadata()
+    for key, value in trailing or ():
         if key == "grpc-status-details-bin":
             try:
                 details = status_details(Status.FromString(value))
             except DecodeError:
                 details = ()
-    return CallError(
+    message = rpc_error.details() or ""
+    # By the same code gRPC's core says that a message is over a size limit: no other try fares better, and where it is the reply
+    # that this side refuses, the service has done the work. Only core's words tell it from a quota.
+    oversized = code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in message
+    unread = oversized and "CLIENT: Received" in message
+    error = CallError(
         method=method.name,
         code=code,
-        message=rpc_error.details() or "",
+        message=message,
         details=details,
         attempts=attempts,
-        ambiguous=not method.idempotent and code not in _REJECTED,
+        ambiguous=not method.idempotent and (unread or code not in _REJECTED),
     )
+    error.transient = error.transient and not oversized
+    return error

@@ -120,7 +120,10 @@ class Poll:
     def failed(self, method: Method, failure: grpc.RpcError, context: Context) -> float:
         """Seconds to the next poll after this failure; raises its CallError where another poll cannot help."""
         error = call_error(method, failure, self.failures + 1)
-        if not error.transient:
+        # CANCELLED, where nobody here cancelled, is how gRPC tells of a server that resets its calls because it shuts down. That
+        # passes; a server that goes on so is believed.
+        shut_down = error.code is grpc.StatusCode.CANCELLED and self.failures + 1 < context.retry.attempts
+        if not error.transient and not shut_down:
             raise error from failure
         self.failures += 1
         self.last_error = error

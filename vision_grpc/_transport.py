@@ -4,73 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import quote
 
-import google.protobuf
 import grpc
 import grpc.aio
 
 from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
-from vision_grpc._version import __version__
-from vision_grpc.auth import Auth
+from vision_grpc._channel import ChannelSettings, api_client_header, check_metadata
+from vision_grpc.auth import Auth, Headers
 from vision_grpc.config import Target
 from vision_grpc.errors import AuthError, ConfigError
 
-ClientCertificate = Callable[[], tuple[bytes, bytes]]
 
-
-def api_client_header(user_agent: str | None) -> tuple[str, str]:
-    """x-goog-api-client, by which Google tells clients apart."""
-    words = f"gl-python/{platform.python_version()} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
-    return ("x-goog-api-client", f"{user_agent} {words}" if user_agent else words)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChannelSettings:
-    """All that a channel is made from.
-
-    Attributes:
-        keepalive: Seconds between pings on an idle connection, which NAT gateways and load balancers would drop; None for none.
-            Servers of gRPC's own kind refuse more than one ping in five minutes.
-        max_message: The largest message in bytes that is received or sent; None for no limit.
-        options: Further gRPC channel arguments; they win.
-    """
-
-    target: Target
-    root_certificates: bytes | None = None
-    client_certificate: ClientCertificate | None = None
-    keepalive: float | None = 300.0
-    max_message: int | None = None
-    compression: grpc.Compression | None = None
-    options: Sequence[tuple[str, Any]] = ()
-
-    def arguments(self) -> list[tuple[str, Any]]:
-        limit = -1 if self.max_message is None else self.max_message
-        arguments: list[tuple[str, Any]] = [
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", limit),
-            # A subchannel shared with another client of the process would outlive close() and mix their settings.
-            ("grpc.use_local_subchannel_pool", 1),
-            # Retries are this package's: core's own, configurable from DNS, would repeat a submit blindly.
-            ("grpc.enable_retries", 0),
-        ]
-        if self.keepalive is not None:
-            arguments += [
-                ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),
-                ("grpc.keepalive_timeout_ms", 20_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ]
-        return [*arguments, *self.options]
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        certificate, key = self.client_certificate() if self.client_certificate else (None, None)
-        return grpc.ssl_channel_credentials(self.root_certificates, key, certificate)
+def _rest(timeout: float | None, since: float) -> float | None:
+    """What is left of a call's time after its token was fetched."""
+    return None if timeout is None else max(0.0, timeout - (time.monotonic() - since))
 
 
 class _Base:
@@ -83,6 +36,7 @@ class _Base:
         self._given = channel
         self._interceptors = list(interceptors)
         self._fixed = (api_client_header(user_agent),)
+        self._refused: Headers | None = None
 
     def _metadata(self, call: Call, authentication: Sequence[tuple[str, str]]) -> list[tuple[str, str | bytes]]:
         metadata: list[tuple[str, str | bytes]] = [*self._fixed, *authentication]
@@ -90,7 +44,13 @@ class _Base:
         if routing is not None and (value := getattr(call.request, routing, "")):
             metadata.append(("x-goog-request-params", f"{routing}={quote(value, safe='/')}"))
         metadata.extend(call.metadata)
+        check_metadata(metadata)
         return metadata
+
+    def _note(self, error: grpc.RpcError, authentication: Headers) -> None:
+        """Remembers which token was refused: of many callers that meet the same refusal only one is to fetch another."""
+        if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+            self._refused = authentication
 
     def _check_open(self) -> None:
         if self.closed:
@@ -99,6 +59,10 @@ class _Base:
 
 def _connection_words(target: Target, timeout: float) -> str:
     return f"no connection to {target.address} within {timeout:.3g} s"
+
+
+_WATCH = 0.25
+"""Seconds after which grpc's connectivity thread has seen that nobody subscribes. It dies loudly of a channel closed before."""
 
 
 class Transport(_Base):
@@ -110,6 +74,8 @@ class Transport(_Base):
         self._channel: grpc.Channel | None = None
         self._owner = os.getpid()
         self._stubs: dict[type[Any], Any] = {}
+        self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
+        self._asked = False
 
     def perform(self, step: Step) -> Any:
         if isinstance(step, Call):
@@ -121,10 +87,11 @@ class Transport(_Base):
         elif isinstance(step, Connect):
             return self._connect(step.timeout)
         elif isinstance(step, Identify):
+            self._open()
             self.auth.headers()
             return self.auth.project
         elif isinstance(step, Reauthenticate):
-            self.auth.forget()
+            self.auth.forget(self._refused)
         return None
 
     def close(self) -> None:
@@ -132,6 +99,13 @@ class Transport(_Base):
             self.closed = True
             channel, self._channel = self._channel, None
             self._stubs.clear()
+            connecting = bool(self._connecting)
+            for states in self._connecting:
+                states.put(None)
+        if connecting:
+            while self._connecting:
+                time.sleep(0.01)
+            time.sleep(_WATCH)
         if channel is not None and channel is not self._given and self._owner == os.getpid():
             channel.close()
 
@@ -164,27 +138,65 @@ class Transport(_Base):
 
     def _call(self, call: Call) -> Any:
         send = self._callable(call)
-        metadata = self._metadata(call, self.auth.headers())
-        return send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
+        began = time.monotonic()
+        authentication = self.auth.headers(call.timeout)
+        metadata = self._metadata(call, authentication)
+        try:
+            return send(call.request, timeout=_rest(call.timeout, began), metadata=metadata, wait_for_ready=call.wait_for_ready)
+        except grpc.RpcError as error:
+            self._note(error, authentication)
+            raise
+        except ValueError:
+            # So gRPC names a channel that was closed since _open().
+            self._check_open()
+            raise
 
     def _gather(self, calls: Sequence[Call]) -> list[Any]:
+        self._open()
         authentication = self.auth.headers()
-        futures = [
-            self._callable(call).future(call.request, timeout=call.timeout, metadata=self._metadata(call, authentication)) for call in calls
-        ]
-        return [future.exception() or future.result() for future in futures]
+        try:
+            futures = [
+                self._callable(call).future(call.request, timeout=call.timeout, metadata=self._metadata(call, authentication))
+                for call in calls
+            ]
+        except ValueError:
+            self._check_open()
+            raise
+        outcomes = [future.exception() or future.result() for future in futures]
+        for outcome in outcomes:
+            if isinstance(outcome, grpc.RpcError):
+                self._note(outcome, authentication)
+        return outcomes
 
     def _connect(self, timeout: float) -> str | None:
-        # Who cannot say who they are need not wait for a connection to hear so.
-        self.auth.headers()
         # Asked anew each time, which costs 2 ms: that a connection stood for an earlier call says nothing about now.
-        ready = grpc.channel_ready_future(self._open())
+        # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
+        # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
+        channel = self._open()
+        deadline = time.monotonic() + timeout
+        states: SimpleQueue[grpc.ChannelConnectivity | None] = SimpleQueue()
+        see = states.put
+        with self._lock:
+            self._check_open()
+            self._connecting.append(states)
+            asked = not self._asked
+            self._asked = True
+            channel.subscribe(see, try_to_connect=asked)
         try:
-            ready.result(timeout=timeout)
-        except grpc.FutureTimeoutError:
+            state: grpc.ChannelConnectivity | None = grpc.ChannelConnectivity.CONNECTING
+            while state not in (grpc.ChannelConnectivity.READY, None):
+                state = states.get(timeout=max(0.0, deadline - time.monotonic()))
+                if state is grpc.ChannelConnectivity.IDLE and not asked:
+                    asked = True
+                    channel.unsubscribe(see)
+                    channel.subscribe(see, try_to_connect=True)
+        except Empty:
             return _connection_words(self.settings.target, timeout)
         finally:
-            ready.cancel()
+            channel.unsubscribe(see)
+            with self._lock:
+                self._connecting.remove(states)
+        self._check_open()
         return None
 
 
@@ -193,6 +205,7 @@ class AsyncTransport(_Base):
 
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:
         super().__init__(settings, auth, channel, interceptors, user_agent)
+        self._lock = threading.Lock()
         self._channels: dict[asyncio.AbstractEventLoop, _LoopChannel] = {}
         self._owner: int | None = None
 
@@ -206,37 +219,38 @@ class AsyncTransport(_Base):
         elif isinstance(step, Connect):
             return await self._connect(step.timeout)
         elif isinstance(step, Identify):
+            self._open()
             await self.auth.aheaders()
             return self.auth.project
         elif isinstance(step, Reauthenticate):
-            self.auth.forget()
+            self.auth.forget(self._refused)
         return None
 
     async def close(self) -> None:
         self.closed = True
-        here = asyncio.get_running_loop()
-        channels, self._channels = self._channels, {}
-        for loop, opened in channels.items():
-            # A channel can only be closed on its own loop; those of loops that are gone went with them.
-            if loop is here and opened.channel is not self._given and self._owner == os.getpid():
-                await opened.channel.close()
+        with self._lock:
+            # A channel can only be closed on its own loop; those of other loops end with them.
+            opened = self._channels.pop(asyncio.get_running_loop(), None)
+        if opened is not None and opened.channel is not self._given and self._owner == os.getpid():
+            await opened.channel.close()
 
     def _open(self) -> _LoopChannel:
-        self._check_open()
         loop = asyncio.get_running_loop()
-        opened = self._channels.get(loop)
-        if opened is None:
-            for other in [other for other in self._channels if other.is_closed()]:
-                del self._channels[other]
-            if self._channels and self._given is not None:
-                raise ConfigError("a client with a channel of its own works on one event loop only: make another client for this loop")
-            opened = self._channels[loop] = _LoopChannel(self._given or self._new_channel())
-            self._owner = self._owner or os.getpid()
-        if self._owner != os.getpid():
-            raise ConfigError(
-                "this client was used before the process forked, and gRPC connections do not survive that: make the client in the child"
-            )
-        return opened
+        with self._lock:
+            self._check_open()
+            if self._owner not in (None, os.getpid()):
+                raise ConfigError(
+                    "this client was used before the process forked, and gRPC connections do not survive that: make the client in the child"
+                )
+            opened = self._channels.get(loop)
+            if opened is None:
+                for other in [other for other in self._channels if other.is_closed()]:
+                    del self._channels[other]
+                if self._channels and self._given is not None:
+                    raise ConfigError("a client with a channel of its own works on one event loop only: make another client for this loop")
+                opened = self._channels[loop] = _LoopChannel(self._given or self._new_channel())
+                self._owner = os.getpid()
+            return opened
 
     def _new_channel(self) -> grpc.aio.Channel:
         settings, interceptors = self.settings, self._interceptors or None
@@ -248,8 +262,25 @@ class AsyncTransport(_Base):
 
     async def _call(self, call: Call) -> Any:
         send = self._open().method(call)
-        metadata = self._metadata(call, await self.auth.aheaders())
-        return await send(call.request, timeout=call.timeout, metadata=metadata, wait_for_ready=call.wait_for_ready)
+        began = time.monotonic()
+        authentication = await self.auth.aheaders(call.timeout)
+        metadata = self._metadata(call, authentication)
+        try:
+            return await send(call.request, timeout=_rest(call.timeout, began), metadata=metadata, wait_for_ready=call.wait_for_ready)
+        except grpc.RpcError as error:
+            self._note(error, authentication)
+            raise
+        except grpc.aio.UsageError:
+            # So gRPC names a channel that was closed since _open().
+            self._check_open()
+            raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self.closed or (task is not None and task.cancelling()):
+                raise
+        # gRPC cancels what is under way on a channel that is closed, which would look as if the caller's task had been.
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.CANCELLED, nothing, nothing, details="the client was closed during the call")
 
     async def _outcome(self, call: Call) -> Any:
         try:
@@ -264,6 +295,9 @@ class AsyncTransport(_Base):
                 await self._open().channel.channel_ready()
         except TimeoutError:
             return _connection_words(self.settings.target, timeout)
+        except grpc.aio.UsageError:
+            self._check_open()
+            raise
         return None
 
 

@@ -1,6 +1,8 @@
 """google-auth credentials in, request metadata out: fetched before a call, cached, renewed by one caller at a time.
 
-A secret is held here and nowhere else; no repr, error or log of this package contains one.
+A secret is held here and nowhere else; no repr, error or log of this package contains one. google-auth's own exceptions do:
+they carry the token server's answers, and the requests that were sent. An AuthError is therefore caused by a copy of
+google-auth's exception, of the same class, with its words alone and every secret of the exchange struck from them.
 """
 
 from __future__ import annotations
@@ -8,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vision_grpc._exchange import Exchange, is_passing, words_of
 from vision_grpc.config import DEFAULT_UNIVERSE
 from vision_grpc.errors import AuthError, ConfigError
 
@@ -22,6 +27,10 @@ _EARLY = 225.0
 """Seconds before its expiry from which a token is renewed; Google's metadata server hands out no newer one before."""
 _AGAIN = 10.0
 """Seconds between two tries to renew a token that is still good."""
+_UNDATED = 3600.0
+"""Seconds after which credentials whose token has no expiry are asked again."""
+_LIMIT = 30.0
+"""Seconds that fetching a token may take; google-auth's own limit of 120 for each of three tries would hide a dead server."""
 
 _WAY_OUT = (
     "run `gcloud auth application-default login`, point GOOGLE_APPLICATION_CREDENTIALS at a key or configuration file, "
@@ -29,6 +38,17 @@ _WAY_OUT = (
 )
 
 Headers = tuple[tuple[str, str], ...]
+
+
+class _Grant(NamedTuple):
+    """What calls carry, and until when. Replaced whole, so that no thread sees half of a new one."""
+
+    headers: Headers
+    renew_at: float
+    expires_at: float
+
+
+_NOTHING_YET = _Grant((), 0.0, 0.0)
 
 
 class Auth:
@@ -41,9 +61,10 @@ class Auth:
         quota_project: The project that quota and billing are counted against, ``x-goog-user-project``.
         universe_domain: The universe that credentials must belong to; None does not check.
         anonymous: Send nothing, as emulators want it.
+        clock: The time in seconds since 1970.
 
     Raises:
-        ConfigError: Both credentials and an API key are given, or credentials of another library.
+        ConfigError: Both credentials and an API key are given, or something that cannot be sent.
     """
 
     def __init__(
@@ -54,126 +75,191 @@ class Auth:
         quota_project: str | None = None,
         universe_domain: str | None = None,
         anonymous: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if api_key is not None and credentials is not None:
             raise ConfigError("give credentials= or api_key=, not both: the service refuses a call with two identities")
-        if api_key is not None and (not api_key.isascii() or not api_key.isprintable() or not api_key.strip()):
-            raise ConfigError("api_key must be the key's printable characters")
+        if api_key is not None and not _sendable(api_key):
+            raise ConfigError("api_key must be the key's printable ASCII characters, without spaces")
+        if quota_project is not None and not _sendable(quota_project):
+            raise ConfigError(f"quota_project must be a project's ID or number, not {quota_project!r}")
         if credentials is not None and not (hasattr(credentials, "apply") and hasattr(credentials, "refresh")):
             raise ConfigError(f"credentials must be google.auth.credentials.Credentials, not {type(credentials).__name__}")
+        self.project: str | None = None
         self._credentials = credentials
         self._quota_project = quota_project
         self._universe = universe_domain
+        self._clock = clock
         self._prepared = False
         self._lock = threading.Lock()
         self._renewals: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
-        self._headers: Headers = ()
-        self._renew_at = 0.0
-        self._expires_at = 0.0
-        self.project: str | None = None
-        if anonymous or api_key is not None:
-            self._renew_at = self._expires_at = float("inf")
-            if api_key is not None:
-                quota = (("x-goog-user-project", quota_project),) if quota_project else ()
-                self._headers = (("x-goog-api-key", api_key), *quota)
+        self._failure: tuple[float, AuthError] | None = None
+        self._refused: Headers | None = None
+        self._grant = _NOTHING_YET
+        self._identity = type(credentials).__name__ if credentials is not None else "Application Default Credentials"
+        if anonymous or type(credentials).__name__ == "AnonymousCredentials":
+            self._identity = "nobody"
+            self._grant = _Grant((), float("inf"), float("inf"))
+        elif api_key is not None:
+            self._identity = "API key"
+            quota = (("x-goog-user-project", quota_project),) if quota_project else ()
+            self._grant = _Grant((("x-goog-api-key", api_key), *quota), float("inf"), float("inf"))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} by {type(self._credentials).__name__ if self._credentials else 'default or key'}>"
+        return f"<{type(self).__name__} as {self._identity}>"
 
-    def headers(self) -> Headers:
-        """The metadata for a call made now; blocks while a token is fetched.
+    def headers(self, timeout: float | None = None) -> Headers:
+        """The metadata for a call made now; blocks while a token is fetched, at most `timeout` seconds.
 
         Raises:
             AuthError: There are no usable credentials.
         """
-        if time.time() >= self._renew_at:
-            self._renew()
-        return self._headers
+        if self._clock() >= self._grant.renew_at:
+            came = time.monotonic()
+            self._renew(timeout)
+            if timeout is not None and time.monotonic() - came >= timeout:
+                raise self._late(timeout)
+        return self._grant.headers
 
-    async def aheaders(self) -> Headers:
+    async def aheaders(self, timeout: float | None = None) -> Headers:
         """As `headers`, with the token fetched in a thread: an event loop is never blocked."""
-        if time.time() >= self._renew_at:
-            loop = asyncio.get_running_loop()
-            task = self._renewals.get(loop)
-            if task is None:
-                task = self._renewals[loop] = loop.create_task(asyncio.to_thread(self._renew))
-                task.add_done_callback(lambda _: self._renewals.pop(loop, None))
-            # Shielded: a caller that is cancelled does not take the token from the others who wait for it.
-            await asyncio.shield(task)
-        return self._headers
-
-    def forget(self) -> None:
-        """Drops the cached token, so that the next call fetches another."""
-        if self._renew_at != float("inf"):
-            self._renew_at = self._expires_at = 0.0
-
-    def _renew(self) -> None:
-        # While the old token is good, one caller renews it and the others go on with it.
-        usable = time.time() < self._expires_at
-        if not self._lock.acquire(blocking=not usable):
-            return
+        grant, now = self._grant, self._clock()
+        if now < grant.renew_at:
+            return grant.headers
+        loop = asyncio.get_running_loop()
+        task = self._renewals.get(loop)
+        if task is None:
+            task = self._renewals[loop] = loop.create_task(asyncio.to_thread(self._renew, None))
+            task.add_done_callback(lambda done: self._renewed(loop, done))
+        elif now < grant.expires_at:
+            return grant.headers
+        failure: AuthError
         try:
-            if time.time() < self._renew_at:
-                return
-            self._fetch()
+            async with asyncio.timeout(timeout):
+                # Shielded: a caller that is cancelled does not take the token from the others who wait for it.
+                await asyncio.shield(task)
+            return self._grant.headers
+        except TimeoutError:
+            if self._clock() < self._grant.expires_at:
+                return self._grant.headers
+            failure = self._late(timeout)
         except AuthError as error:
-            if not (usable and error.transient):
+            failure = _again(error)
+        raise failure
+
+    def forget(self, refused: Headers | None = None) -> None:
+        """Drops the token that a call carried and the service refused, so that the next call fetches another.
+
+        Args:
+            refused: What that call carried; a token that has replaced it since is kept. None drops the present one.
+        """
+        grant = self._grant
+        if grant.renew_at != float("inf") and refused in (None, grant.headers):
+            self._refused = grant.headers
+            self._grant = _Grant(grant.headers, 0.0, 0.0)
+
+    def _renewed(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+        self._renewals.pop(loop, None)
+        if not task.cancelled():
+            # Taken even where every caller was cancelled meanwhile; asyncio would log it as never retrieved.
+            task.exception()
+
+    def _renew(self, timeout: float | None) -> None:
+        came = time.monotonic()
+        # While the old token is good, one caller renews it and the others go on with it.
+        usable = self._clock() < self._grant.expires_at
+        if not (self._lock.acquire(blocking=False) if usable else self._lock.acquire(timeout=-1 if timeout is None else timeout)):
+            if usable:
+                return
+            raise self._late(timeout)
+        try:
+            if self._clock() < self._grant.renew_at:
+                return
+            if self._failure is not None and self._failure[0] >= came:
+                # The others who waited for a try that failed do not each wait for one of their own.
+                raise _again(self._failure[1])
+            limit = _LIMIT if timeout is None else min(_LIMIT, timeout - (time.monotonic() - came))
+            try:
+                self._fetch(limit)
+            except AuthError as error:
+                if limit == _LIMIT:
+                    self._failure = (time.monotonic(), _again(error))
                 raise
-            self._renew_at = time.time() + _AGAIN
+            self._failure = None
         finally:
             self._lock.release()
 
-    def _fetch(self) -> None:
-        from google.auth import exceptions
-
+    def _fetch(self, limit: float) -> None:
+        """Replaces the grant; a token that is still good outlives a renewal that fails for a passing reason."""
+        exchange = Exchange(limit)
+        failure = None
+        old = self._grant
         try:
-            if not self._prepared:
-                self._prepare()
-            credentials: Any = self._credentials
-            if type(credentials).__name__ == "AnonymousCredentials":
-                self._headers, self._renew_at, self._expires_at = (), float("inf"), float("inf")
-                return
-            if self._renew_at == 0.0 and self._expires_at == 0.0 and self._headers:
-                fresh = False  # forget() was called: the token that google-auth still holds was refused
-            else:
-                state = getattr(credentials, "token_state", None)
-                fresh = getattr(state, "name", None) == "FRESH"
-            if not fresh:
-                from google.auth.transport.requests import Request
-
-                credentials.refresh(Request())  # type: ignore[no-untyped-call]
-            applied: dict[str, str] = {}
-            credentials.apply(applied)
-        except exceptions.GoogleAuthError as error:
-            raise self._explain(error) from error
-        except ImportError as error:
-            raise AuthError(f"google-auth cannot fetch a token here: {error}; pip install 'google-auth[requests]'") from error
-        expiry = credentials.expiry
-        if expiry is None:
-            self._expires_at = self._renew_at = time.time() + 3600.0
+            with exchange:
+                if not self._prepared:
+                    self._prepare(exchange)
+                credentials: Any = self._credentials
+                if type(credentials).__name__ == "AnonymousCredentials":
+                    self._grant = _Grant((), float("inf"), float("inf"))
+                    return
+                # The credentials may be shared, and hold a token that is newer than ours.
+                held = self._held(credentials)
+                if held is not None and held.headers == self._refused:
+                    held = None
+                old = held or old
+                if held is None or self._clock() >= held.renew_at:
+                    credentials.refresh(exchange)
+                    held = self._held(credentials)
+        except AuthError:
+            raise
+        except Exception as error:
+            # Credentials come in many kinds, from files and from users; whatever one raises means that there is no token.
+            failure = self._explain(error, exchange)
         else:
-            # google-auth's expiry is a naive datetime in UTC.
-            from datetime import UTC
+            if held is None:
+                raise AuthError(f"{self._identity} gave no token; check that the credentials are current, or {_WAY_OUT}")
+        now = self._clock()
+        if failure is None and held is not None:
+            self._refused = None
+            old = held
+        elif failure is not None and not (failure.transient and now < old.expires_at):
+            raise failure
+        self._grant = old._replace(renew_at=max(old.renew_at, min(old.expires_at, now + _AGAIN)))
 
-            self._expires_at = expiry.replace(tzinfo=UTC).timestamp()
-            self._renew_at = max(self._expires_at - _EARLY, min(self._expires_at, time.time() + _AGAIN))
-        self._headers = tuple((key.lower(), value) for key, value in applied.items())
+    def _held(self, credentials: Any) -> _Grant | None:
+        """The grant that the credentials hold now, None without a token."""
+        if not getattr(credentials, "token", None):
+            return None
+        applied: dict[str, str] = {}
+        credentials.apply(applied)
+        headers = tuple((key.lower(), value) for key, value in applied.items())
+        if not all(isinstance(value, str) and _sendable(value, " ") for _, value in headers):
+            raise AuthError(f"{self._identity} gave a token that cannot be sent in a header: it holds line breaks or the like")
+        expiry = getattr(credentials, "expiry", None)
+        if expiry is None:
+            return _Grant(headers, self._clock() + _UNDATED, self._clock() + _UNDATED)
+        # google-auth's expiry is a naive datetime in UTC.
+        expires_at = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
+        return _Grant(headers, expires_at - _EARLY, expires_at)
 
-    def _prepare(self) -> None:
+    def _prepare(self, exchange: Exchange) -> None:
         """Looks up Application Default Credentials where none were given, and gives them scopes and the quota project."""
         import google.auth
         from google.auth.credentials import with_scopes_if_required
 
         credentials: Any = self._credentials
         if credentials is None:
-            credentials, self.project = google.auth.default(scopes=SCOPES, quota_project_id=self._quota_project)
+            # Without scopes here: with them google-auth would ask the Resource Manager for the project of an external account.
+            transport: Any = exchange
+            credentials, self.project = google.auth.default(request=transport, quota_project_id=self._quota_project)
+            self._identity = type(credentials).__name__
         else:
-            credentials = with_scopes_if_required(credentials, SCOPES)
             self.project = getattr(credentials, "project_id", None)
             if self._quota_project:
                 if not hasattr(credentials, "with_quota_project"):
-                    raise AuthError(f"{type(credentials).__name__} cannot carry a quota project; leave quota_project out")
+                    raise AuthError(f"{self._identity} cannot carry a quota project; leave quota_project out")
                 credentials = credentials.with_quota_project(self._quota_project)
+        credentials = with_scopes_if_required(credentials, SCOPES)  # type: ignore[no-untyped-call]
         if hasattr(credentials, "with_always_use_jwt_access"):
             # A service account's own signature is a token: no round trip to a token server. https://google.aip.dev/auth/4111
             credentials = credentials.with_always_use_jwt_access(True)
@@ -185,20 +271,43 @@ class Auth:
         self._credentials = credentials
         self._prepared = True
 
-    def _explain(self, error: Exception) -> AuthError:
+    def _late(self, timeout: float | None) -> AuthError:
+        return AuthError(f"no access token from {self._identity} within {timeout or 0.0:.3g} s; nothing was sent", transient=True)
+
+    def _explain(self, error: Exception, exchange: Exchange) -> AuthError:
+        """The AuthError for what google-auth raised, with no reference to it: even its traceback holds secrets."""
         from google.auth import exceptions
 
-        if isinstance(error, exceptions.DefaultCredentialsError):
-            return AuthError(f"no usable Google credentials were found ({_first_sentence(error)}): {_WAY_OUT}")
-        transient = bool(getattr(error, "retryable", False)) or isinstance(error, exceptions.TransportError)
-        kind = type(self._credentials).__name__
-        if transient:
-            return AuthError(
-                f"no access token from {kind}, the token server was not reached or is busy: {_first_sentence(error)}", transient=True
-            )
-        return AuthError(f"no access token from {kind}: {_first_sentence(error)}; check that the credentials are current, or {_WAY_OUT}")
+        words = exchange.strike(words_of(error))
+        transient = is_passing(error, exchange)
+        if isinstance(error, exceptions.GoogleAuthError):
+            cause: Exception = type(error).__new__(type(error))
+            cause.args = (words,)
+            cause._retryable = transient  # type: ignore[attr-defined]
+        else:
+            words = f"{type(error).__name__}: {words}"
+            cause = exceptions.RefreshError(words, retryable=transient)  # type: ignore[no-untyped-call]
+        if isinstance(error, ImportError):
+            sentence = f"google-auth cannot fetch a token here: {words}; pip install 'google-auth[requests]'"
+        elif isinstance(error, exceptions.DefaultCredentialsError) and not self._prepared:
+            sentence = f"no usable Google credentials were found ({words}): {_WAY_OUT}"
+        elif transient:
+            sentence = f"no access token from {self._identity}, the token server was not reached or is busy: {words}"
+        elif self._refused:
+            sentence = f"the service refused the access token, and {self._identity} gave no other: {words}; {_WAY_OUT}"
+        else:
+            sentence = f"no access token from {self._identity}: {words}; check that the credentials are current, or {_WAY_OUT}"
+        failure = AuthError(sentence, transient=transient)
+        failure.__cause__ = cause
+        return failure
 
 
-def _first_sentence(error: Exception) -> str:
-    """google-auth's own words, without the response body that it passes along as a second argument."""
-    return str(error.args[0] if error.args else error).strip().rstrip(".").split("\n")[0]
+def _sendable(text: object, also: str = "") -> bool:
+    return isinstance(text, str) and bool(text) and all("!" <= character <= "~" or character in also for character in text)
+
+
+def _again(error: AuthError) -> AuthError:
+    """A copy to raise elsewhere: one exception raised in several threads would mix their tracebacks."""
+    copy = AuthError(str(error), transient=error.transient)
+    copy.__cause__ = error.__cause__
+    return copy

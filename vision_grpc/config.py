@@ -16,7 +16,7 @@ VERSIONS = ("v1", "v1p1beta1", "v1p4beta1")
 DEFAULT_UNIVERSE = "googleapis.com"
 
 _ADDRESS = re.compile(r"(?:dns:///)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(?P<port>\d{1,5}))?\Z")
-_REGIONAL = re.compile(r"(?P<location>eu|us)-vision\.")
+_SERVICE = re.compile(r"(?:(?P<location>eu|us)-)?vision\.(?:mtls\.)?(?P<universe>.+):\d+\Z", re.IGNORECASE)
 
 
 def address(text: str, *, default_port: int | None, where: str) -> str:
@@ -30,10 +30,19 @@ def address(text: str, *, default_port: int | None, where: str) -> str:
     return f"{match['host']}:{port}"
 
 
-def _positive(owner: object, **values: float | None) -> None:
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_seconds(owner: object, **values: float) -> None:
     for name, value in values.items():
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        if not (_is_number(value) and value > 0):
             raise ConfigError(f"{type(owner).__name__}.{name} must be a positive number of seconds, not {value!r}")
+
+
+def _check_multiplier(owner: object, multiplier: float) -> None:
+    if not (_is_number(multiplier) and multiplier >= 1):
+        raise ConfigError(f"{type(owner).__name__}.multiplier must be a number of at least 1, not {multiplier!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,12 +107,13 @@ class Target:
             host = f"vision.mtls.{universe}" if mtls_endpoint else f"vision.{universe}"
             endpoint = f"{location}-{host}" if location in ("eu", "us") else host
         target = address(endpoint, default_port=443, where="endpoint")
-        regional = _REGIONAL.match(target)
-        if regional and location is None:
-            location = regional["location"]
-        if regional and location != regional["location"]:
+        service = _SERVICE.match(target)
+        region = service["location"].lower() if service and service["location"] else None
+        # Of any other host, a private one say, nothing is known. There is no endpoint for asia alone.
+        is_global = service is not None and region is None and service["universe"] == universe
+        if (region and location not in (None, region)) or (is_global and location in ("eu", "us")):
             raise ConfigError(f"location {location!r} contradicts endpoint {endpoint!r}: data would leave its region; give one of them")
-        return cls(address=target, location=location, mtls=client_certificate)
+        return cls(address=target, location=location or region, mtls=client_certificate)
 
     def __str__(self) -> str:
         return self.address
@@ -128,11 +138,10 @@ class Retry:
     connect: float = 20.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int) or self.attempts < 1:
+        if not _is_number(self.attempts) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise ConfigError(f"Retry.attempts must be a whole number of at least 1, not {self.attempts!r}")
-        _positive(self, initial=self.initial, maximum=self.maximum, connect=self.connect)
-        if not self.multiplier >= 1:
-            raise ConfigError(f"Retry.multiplier must be at least 1, not {self.multiplier!r}")
+        _check_seconds(self, initial=self.initial, maximum=self.maximum, connect=self.connect)
+        _check_multiplier(self, self.multiplier)
 
     def bound(self, failures: int) -> float:
         """The upper bound, in seconds, of the backoff after this many failures in a row, from 1."""
@@ -161,10 +170,9 @@ class Polling:
     server_wait: float = 20.0
 
     def __post_init__(self) -> None:
-        _positive(self, initial=self.initial, maximum=self.maximum, call_timeout=self.call_timeout, server_wait=self.server_wait)
-        if not self.multiplier >= 1:
-            raise ConfigError(f"Polling.multiplier must be at least 1, not {self.multiplier!r}")
-        if not 0 <= self.jitter <= 1:
+        _check_seconds(self, initial=self.initial, maximum=self.maximum, call_timeout=self.call_timeout, server_wait=self.server_wait)
+        _check_multiplier(self, self.multiplier)
+        if not (_is_number(self.jitter) and 0 <= self.jitter <= 1):
             raise ConfigError(f"Polling.jitter must be between 0 and 1, not {self.jitter!r}")
 
     def interval(self, polls: int, random: float) -> float:

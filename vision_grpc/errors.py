@@ -70,8 +70,10 @@ def status_details(status: Status) -> tuple[Message, ...]:
 
     details: list[Message] = []
     for packed in status.details:
-        name = packed.type_url.rpartition("/")[2]
-        message_class = getattr(error_details_pb2, name.removeprefix("google.rpc."), None) if name.startswith("google.rpc.") else None
+        package, _, name = packed.type_url.rpartition("/")[2].rpartition(".")
+        found: Any = getattr(error_details_pb2, name, None) if package == "google.rpc" else None
+        # The module has names beside its messages, and this one comes from the network.
+        message_class = found if isinstance(found, type) and issubclass(found, Message) else None
         try:
             details.append(message_class.FromString(packed.value) if message_class else packed)
         except DecodeError:

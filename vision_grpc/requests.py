@@ -13,10 +13,10 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from vision_grpc import v1
+from vision_grpc._adopt import adopt, is_message
 from vision_grpc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ MAX_BATCH_SIZE = 100
 """The most responses of one output object; the service takes 20 where nothing is said."""
 
 _T = TypeVar("_T")
-_M = TypeVar("_M", bound=Message)
 
 _SHORT = {
     "FACE_DETECTION": ("face", "faces"),
@@ -104,6 +103,7 @@ def image_requests(
     """
     if isinstance(features, str | int | Message | Mapping):
         features = [features]
+    _check_several(features, "features")
     prototype = v1.AnnotateImageRequest(features=[feature(value, where=f"features[{i}]") for i, value in enumerate(features)])
     if not prototype.features:
         raise ConfigError("features is empty: name at least one, for instance 'text'")
@@ -111,6 +111,7 @@ def image_requests(
         prototype.image_context.CopyFrom(adopt(image_context, v1.ImageContext, "image_context"))
     if isinstance(uris, str | bytes):
         raise ConfigError("uris must be several URIs, not one string: write [uri]")
+    _check_several(uris, "uris")
     # Everything but the URI is the same in all of them: protobuf concatenates serialised halves into one message.
     shared = prototype.SerializeToString()
     parse = v1.AnnotateImageRequest.FromString
@@ -136,7 +137,7 @@ def check_uri(uri: object, where: str) -> None:
     """Raises a ConfigError unless `uri` names a Cloud Storage object the way the service reads it."""
     if not isinstance(uri, str):
         raise ConfigError(f"{where} must be a string as gs://bucket/object, not {type(uri).__name__}")
-    if _OBJECT_URI.match(uri) and "#" not in uri and len(uri) <= 1024:
+    if _OBJECT_URI.match(uri) and "#" not in uri and len(uri) <= 1024 and uri.isascii():
         return
     if uri.startswith(("http://", "https://")):
         raise ConfigError(
@@ -148,7 +149,11 @@ def check_uri(uri: object, where: str) -> None:
         raise ConfigError(f"{where}: {uri!r} names a generation, which the service does not read; leave out {_GENERATION.search(uri)[0]!r}")  # type: ignore[index]
     if not _OBJECT_URI.match(uri):
         raise ConfigError(f"{where}: {uri!r} does not name a bucket and an object; write gs://bucket/object")
-    if len(uri.partition("gs://")[2].partition("/")[2].encode(errors="surrogatepass")) > 1024:
+    try:
+        name = uri.removeprefix("gs://").partition("/")[2].encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{where}: {uri!r} is not valid Unicode, as the names of objects are") from None
+    if len(name) > 1024:
         raise ConfigError(f"{where}: the object's name is longer than Cloud Storage's 1,024 bytes: {uri[:60]}…")
 
 
@@ -188,7 +193,8 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
         raise ConfigError("requests is empty: name at least one image")
     if count > MAX_IMAGES:
         raise ConfigError(f"requests holds {count:,} images, the service takes at most {MAX_IMAGES:,}: use split_requests()")
-    for index, image_request in enumerate(request.requests):
+    image_request: v1.AnnotateImageRequest
+    for index, image_request in enumerate(request.requests):  # type: ignore[assignment]
         source = image_request.image.source
         uri = source.image_uri or source.gcs_image_uri
         if image_request.image.content:
@@ -210,10 +216,21 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
     check_destination(output.gcs_destination.uri, "output_config.gcs_destination.uri")
     if not 0 <= output.batch_size <= MAX_BATCH_SIZE:
         raise ConfigError(f"output_config.batch_size must be between 1 and {MAX_BATCH_SIZE}, not {output.batch_size}; 0 means 20")
-    parent = getattr(request, "parent", "")
-    if parent or endpoint_location:
-        check_parent(parent, endpoint_location)
-    check_labels(getattr(request, "labels", {}))
+    check_place(request, endpoint_location)
+
+
+def check_place(request: Any, endpoint_location: str | None) -> None:
+    """Raises a ConfigError unless parent and labels of `request` are well-formed, and the parent is where the endpoint is."""
+    if "parent" not in request.DESCRIPTOR.fields_by_name:
+        if endpoint_location is not None:
+            raise ConfigError(
+                f"{request.DESCRIPTOR.file.package} has no parent that could name location {endpoint_location!r}: data might leave "
+                "its region; use version='v1'"
+            )
+        return
+    if request.parent or endpoint_location is not None:
+        check_parent(request.parent, endpoint_location)
+    check_labels(request.labels)
 
 
 def async_request(
@@ -228,10 +245,11 @@ def async_request(
     Raises:
         ConfigError: A mapping or message does not fit, a whole request comes with parts, or this version lacks a field.
     """
-    if not _is_message(requests):
+    request: AsyncRequest
+    if not is_message(requests):
         if output_config is None:
             raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
-        request: AsyncRequest = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+        request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
         if isinstance(output_config, str):
             request.output_config.gcs_destination.uri = output_config
         else:
@@ -239,7 +257,8 @@ def async_request(
         return request
     if output_config is not None:
         raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")
-    return batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+    request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+    return request
 
 
 def batch_request(
@@ -258,11 +277,11 @@ def batch_request(
     message_class = getattr(door, f"{method}Request", None)
     if message_class is None:
         raise ConfigError(f"{door.__name__.rpartition('.')[2]} has no {method}; use version='v1'")
-    if _is_message(requests):
+    if is_message(requests):
         if parent is not None or labels is not None:
             raise ConfigError(f"requests is a whole {method}Request already: set parent and labels in it")
         return adopt(requests, message_class, "requests")
-    if isinstance(requests, str | bytes | Mapping):
+    if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
         raise ConfigError(f"requests must be several {item_name}s; image_requests(uris, features) makes them")
     item_class = getattr(door, item_name)
     request = message_class()
@@ -272,60 +291,16 @@ def batch_request(
     for name, value in (("parent", parent), ("labels", labels)):
         if value and name not in message_class.DESCRIPTOR.fields_by_name:
             raise ConfigError(f"{name}: {message_class.DESCRIPTOR.file.package} has no such field; use version='v1'")
-    if parent:
-        request.parent = parent
-    if labels:
-        request.labels.update(labels)
+    try:
+        if parent:
+            request.parent = parent
+        if labels:
+            request.labels.update(labels)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"parent must be a string, and labels a mapping of strings to strings: {error}") from error
     return request
 
 
-def _is_message(value: object) -> bool:
-    return isinstance(value, Message) or hasattr(value, "_pb")
-
-
-def adopt(value: object, message_class: type[_M], where: str) -> _M:
-    """`value` as a `message_class`: itself, a mapping of its fields, or the same message of another package or version.
-
-    google-cloud-vision's and googleapis-common-protos' messages are other classes for the same bytes: they are converted.
-
-    Raises:
-        ConfigError: The mapping has a field that does not exist, or a value of the wrong type.
-    """
-    if type(value) is message_class:
-        return value
-    value = getattr(value, "_pb", value)  # proto-plus, which google-cloud-vision builds on, wraps a protobuf message
-    if isinstance(value, Message):
-        if value.DESCRIPTOR.name != message_class.DESCRIPTOR.name:
-            raise ConfigError(f"{where} must be a {message_class.DESCRIPTOR.name}, not a {value.DESCRIPTOR.name}")
-        try:
-            return message_class.FromString(value.SerializeToString())
-        except DecodeError as error:
-            raise ConfigError(
-                f"{where}: the {value.DESCRIPTOR.full_name} does not convert to {message_class.DESCRIPTOR.full_name}"
-            ) from error
-    if isinstance(value, Mapping):
-        try:
-            return message_class(**value)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(_explain(value, message_class.DESCRIPTOR, where) or f"{where}: {error}") from error
-    raise ConfigError(f"{where} must be a {message_class.DESCRIPTOR.name} or a mapping of its fields, not {type(value).__name__}")
-
-
-def _explain(value: Mapping[Any, Any], descriptor: Descriptor, where: str) -> str | None:
-    """The sentence about the first key, at any depth, that is no field of `descriptor`; None where every key is one."""
-    for key, item in value.items():
-        field = descriptor.fields_by_name.get(key) if isinstance(key, str) else None
-        if field is None:
-            names = list(descriptor.fields_by_name)
-            # REST users write camelCase; the nearest name should be found from there too.
-            snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(key)).lower()
-            near = difflib.get_close_matches(snake, names, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}"
-            return f"{where}: {descriptor.name} has no field {key!r}{hint}"
-        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
-            for place, child in enumerate(item) if isinstance(item, list | tuple) else [(None, item)]:
-                if isinstance(child, Mapping):
-                    inside = f"{where}.{key}" if place is None else f"{where}.{key}[{place}]"
-                    if found := _explain(child, field.message_type, inside):
-                        return found
-    return None
+def _check_several(values: object, where: str) -> None:
+    if not isinstance(values, Iterable):
+        raise ConfigError(f"{where} must be several, as a list, not {type(values).__name__}")

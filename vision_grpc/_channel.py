@@ -1,0 +1,93 @@
+"""What a channel is made from, and what a call may carry besides its request. No I/O here."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import google.protobuf
+import grpc
+
+from vision_grpc._version import __version__
+from vision_grpc.config import Target
+from vision_grpc.errors import AuthError, ConfigError
+
+ClientCertificate = Callable[[], tuple[bytes, bytes]]
+
+
+def api_client_header(user_agent: str | None) -> tuple[str, str]:
+    """x-goog-api-client, by which Google tells clients apart."""
+    words = f"gl-python/{platform.python_version()} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
+    return ("x-goog-api-client", f"{user_agent} {words}" if user_agent else words)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelSettings:
+    """All that a channel is made from.
+
+    Attributes:
+        keepalive: Seconds between pings on an idle connection, which NAT gateways and load balancers would drop; None for none.
+            Servers of gRPC's own kind refuse more than one ping in five minutes.
+        max_message: The largest message in bytes that is received or sent; None for no limit.
+        options: Further gRPC channel arguments; they win.
+    """
+
+    target: Target
+    root_certificates: bytes | None = None
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
+    keepalive: float | None = 300.0
+    max_message: int | None = None
+    compression: grpc.Compression | None = None
+    options: Sequence[tuple[str, Any]] = ()
+
+    def arguments(self) -> list[tuple[str, Any]]:
+        limit = -1 if self.max_message is None else self.max_message
+        arguments: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", limit),
+            # A subchannel shared with another client of the process would outlive close() and mix their settings.
+            ("grpc.use_local_subchannel_pool", 1),
+            # Retries are this package's: core's own, configurable from DNS, would repeat a submit blindly.
+            ("grpc.enable_retries", 0),
+        ]
+        if self.keepalive is not None:
+            arguments += [
+                ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ]
+        return [*arguments, *self.options]
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        certificate, key = _identity(self.client_certificate) if self.client_certificate else (None, None)
+        return grpc.ssl_channel_credentials(self.root_certificates, key, certificate)
+
+
+def _identity(client_certificate: ClientCertificate) -> tuple[bytes, bytes]:
+    try:
+        certificate, key = client_certificate()
+    except Exception as error:
+        raise AuthError(f"the client certificate was not to be had: {type(error).__name__}: {error}") from error
+    if b"-----BEGIN CERTIFICATE" not in certificate or b"PRIVATE KEY-----" not in key:
+        # gRPC would only say that it failed to create a handshaker.
+        raise AuthError("client_certificate must return a certificate and its private key, both as PEM")
+    return certificate, key
+
+
+_KEY = re.compile(r"[0-9a-z_.-]+\Z")
+_TEXT = re.compile(r"[ -~]*\Z")
+
+
+def check_metadata(metadata: Sequence[tuple[str, str | bytes]]) -> None:
+    """Refuses what gRPC would refuse: its own error quotes the whole metadata, with the token in it."""
+    for key, value in metadata:
+        if not isinstance(key, str) or not _KEY.match(key):
+            raise ConfigError(f"metadata key {key!r} cannot be sent: use lower-case letters, digits, '_', '-' and '.'")
+        if key.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise ConfigError(f"metadata {key!r} must be bytes, as every key that ends in -bin, not {type(value).__name__}")
+        elif not isinstance(value, str) or not _TEXT.match(value):
+            raise ConfigError(f"metadata {key!r} must be printable ASCII text; for anything else let its key end in -bin and send bytes")
