@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vision_grpc._object import ObjectInfo
 
 if TYPE_CHECKING:
+    from google.api_core.exceptions import GoogleAPICallError
     from google.api_core.retry import Retry
     from google.cloud.storage import Blob, Client  # type: ignore[import-untyped]
 
@@ -141,12 +143,24 @@ def _os_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except api.NotFound as error:
-        raise FileNotFoundError(f"{uri} does not exist: {error.message}") from error
+        raise FileNotFoundError(f"{uri} does not exist: {_words(error)}") from error
     except (api.Forbidden, api.Unauthorized) as error:
-        raise PermissionError(f"{uri} may not be touched: {error.message}") from error
+        raise PermissionError(f"{uri} may not be touched: {_words(error)}") from error
     except GoogleAuthError as error:
         raise PermissionError(f"{uri} needs Google credentials: {error}") from error
     except api.RetryError as error:
         raise OSError(f"{uri} failed for {_SECONDS_IN_ALL:g} seconds of tries: {error.cause}") from error
-    except (api.GoogleAPICallError, InvalidResponse, DataCorruption) as error:
+    except api.GoogleAPICallError as error:
+        raise OSError(f"{uri} failed: {_words(error)}") from error
+    except (InvalidResponse, DataCorruption) as error:
         raise OSError(f"{uri} failed: {error}") from error
+
+
+def _words(error: "GoogleAPICallError") -> str:
+    """Returns the service's own words: of a JSON call its message, of a transfer the body of the answer."""
+    if error.errors:
+        return str(error.errors[0].get("message", error.message))
+    body = error.response.text.strip() if error.response is not None else ""
+    if body.startswith("{"):
+        return str(json.loads(body).get("error", {}).get("message", error.message))
+    return body or str(error.message)
