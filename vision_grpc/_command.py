@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import secrets
@@ -13,19 +14,22 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vision_grpc import v1
-from vision_grpc._inputs import OUTPUT, Inputs, PictureObjects, collect
+from vision_grpc._encode import dumps
+from vision_grpc._inputs import OUTPUT, Inputs, PictureObjects, collect, expand, has_pattern, pictures, read_list, stage
+from vision_grpc._output import CONTENT_TYPES, FILES, row, write_format
 from vision_grpc._progress import Progress
-from vision_grpc._summary import describe
+from vision_grpc._summary import count, describe_result
+from vision_grpc._whole_file import whole_file
 from vision_grpc.client import Client
 from vision_grpc.config import Retry
 from vision_grpc.errors import ConfigError, VisionError
-from vision_grpc.messages import to_dict
-from vision_grpc.objects import LocalObjects, Objects, open_objects
+from vision_grpc.objects import LocalFiles, LocalObjects, Objects, open_objects
 from vision_grpc.requests import MAX_BATCH_SIZE, check_destination, feature, image_requests, split_requests
 from vision_grpc.results import ImageResult, read_results
 
@@ -60,7 +64,7 @@ class Command:
             if options.inputs or options.uris_from or options.no_wait:
                 raise ConfigError("--wait takes up operations that run already: leave inputs, --uris-from and --no-wait out")
             return
-        words = [*options.inputs, *(_lines(options.uris_from) if options.uris_from else ())]
+        words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
         if not words:
             raise ConfigError("no input: name pictures, folders or gs:// URIs")
         if not options.features:
@@ -69,7 +73,13 @@ class Command:
             raise ConfigError("no output: name a folder (or for gs:// URIs a prefix gs://bucket/folder/) with --output")
         if options.batch_size is not None and options.batch_size > MAX_BATCH_SIZE:
             raise ConfigError(f"--batch-size {options.batch_size} is more than {MAX_BATCH_SIZE}")
-        self.inputs = collect(words)
+        if "parquet" in options.format and importlib.util.find_spec("pyarrow") is None:
+            raise ConfigError("--format parquet needs pyarrow: pip install 'vision-grpc[parquet]'")
+        patterns = [word for word in options.inputs if has_pattern(word)]
+        if patterns:
+            objects = self._objects(patterns[0])
+            words = [uri for word in words for uri in (expand(word, objects) if word in patterns else [word])]
+        self.inputs = self._staged(words) if options.stage else collect(words)
         self._check_output()
         features = [feature(name, where="--features") for name in options.features]
         for wanted in features:
@@ -78,6 +88,19 @@ class Command:
         context = v1.ImageContext(language_hints=options.language or ())
         context.crop_hints_params.aspect_ratios.extend(options.aspect_ratio or ())
         self._requests = image_requests(self.inputs.uris, features, context if context.ByteSize() else None)
+
+    def _staged(self, words: Sequence[str]) -> Inputs:
+        """The inputs with the local ones uploaded below --stage."""
+        prefix = self.options.stage if self.options.stage.endswith("/") else f"{self.options.stage}/"
+        check_destination(prefix, "--stage")
+        here = pictures(word for word in words if not word.startswith("gs://"))
+        if not here:
+            raise ConfigError("--stage uploads local pictures, and none is named: leave it out")
+        with Progress(len(here), "uploads", enabled=not self.options.quiet) as progress:
+            uris, uploaded = stage(here, prefix, self._objects(prefix), progress.advance)
+        self._say(f"uploaded {uploaded:,} of {len(here):,} pictures to {prefix}; the others lay there already")
+        there = [word for word in words if word.startswith("gs://")]
+        return Inputs([*here, *there], [*uris, *there])
 
     def _check_output(self) -> None:
         output = self.options.output
@@ -122,12 +145,12 @@ class Command:
                 output = options.output or ""
             else:
                 output = options.output if options.output.endswith("/") else f"{options.output}/"
-                self._say(f"annotating {len(self.inputs):,} images on {client.target}")
+                self._say(f"annotating {count(len(self.inputs), 'image')} on {client.target}")
                 self._submit(client, f"{output}{self._run}/")
                 if options.no_wait:
                     return self._print_operations()
             destinations = self._wait(client)
-            return self._finish(destinations, self._cloud_objects(destinations), output or destinations[0])
+            return self._finish(destinations, self._objects(destinations[0]), output or destinations[0])
 
     def _run_local(self) -> int:
         from vision_grpc.emulator import Emulator
@@ -147,7 +170,8 @@ class Command:
 
         server: Emulator
         with Emulator(objects=objects, annotator=annotator) as server, Client(emulator=server.target) as client:
-            self._say(f"annotating {len(self.inputs):,} pictures with the embedded server on {server.target}; nothing leaves this machine")
+            pictures_ = count(len(self.inputs), "picture")
+            self._say(f"annotating {pictures_} with the embedded server on {server.target}; nothing leaves this machine")
             self._submit(client, f"gs://{OUTPUT}/{self._run}/")
             destinations = self._wait(client, done)
             return self._finish(destinations, objects, self.options.output)
@@ -184,53 +208,64 @@ class Command:
             return [(self.operations[0], client.wait_operation(self.operations[0], timeout=timeout))]
         return client.wait_operations(self.operations, timeout=timeout)
 
-    def _cloud_objects(self, destinations: Sequence[str]) -> Objects:
+    def _objects(self, place: str) -> Objects:
+        """What serves the gs:// buckets: the folders of --bucket, a storage emulator, or Cloud Storage."""
         if self.options.bucket:
             return LocalObjects(dict(self.options.bucket))
         if os.environ.get("VISION_EMULATOR_HOST") and not os.environ.get("STORAGE_EMULATOR_HOST"):
             raise ConfigError(
-                f"the emulator wrote the results to {destinations[0]}: say which folder that bucket is with --bucket NAME=FOLDER, "
+                f"{place} lies with an emulator: say which folder that bucket is with --bucket NAME=FOLDER, "
                 "or name a storage emulator in STORAGE_EMULATOR_HOST"
             )
-        return open_objects(destinations[0])[0]
+        return open_objects(place)[0]
 
     def _finish(self, destinations: Sequence[str], objects: Objects, output: str) -> int:
-        """Writes results.jsonl, whole or not at all, and prints the summary."""
+        """Writes the results in each format, every file whole or not at all, and prints the summary."""
         failed: Counter[str] = Counter()
-        count = 0
-        with tempfile.TemporaryFile("w+b") as lines:
-            for name, result in self._results(destinations, objects):
-                line = json.dumps(_row(name, result, keep_context=not self.inputs.local), ensure_ascii=False, separators=(",", ":"))
-                lines.write(line.encode(errors="backslashreplace") + b"\n")
-                count += 1
-                if self.options.json:
-                    print(line, file=self._stdout)
-                if result.error is not None:
-                    failed[result.error.message] += 1
-                if result.error is not None or count <= _SHOWN:
-                    self._say(_summary_line(name, result))
-            lines.seek(0)
-            content = lines.read()
+        total = 0
+        with contextlib.ExitStack() as stack:
+            remote = "://" in output
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if remote else Path(output)
+            with whole_file(folder / "results.jsonl") as lines:
+                for result in self._results(destinations, objects):
+                    line = dumps(row(result, keep_context=not self.inputs.local)) + b"\n"
+                    lines.write(line)
+                    if self.options.json:
+                        self._stdout.write(line.decode())
+                    total += 1
+                    failed[result.error.message if result.error else ""] += 1
+                    if result.error is not None or total <= _SHOWN:
+                        self._say(describe_result(result))
+            for name in ("parquet", "html"):
+                if name in self.options.format:
+                    write_format(name, self._results(destinations, objects), folder, self._picture(objects))
+            if remote:
+                for path in sorted(folder.iterdir()):
+                    objects.write(f"{output.rstrip('/')}/{path.name}", path.read_bytes(), CONTENT_TYPES[path.suffix])
+        good = failed.pop("", 0)
         place = f"{output.rstrip('/')}/results.jsonl"
-        if "://" in place:
-            objects.write(place, content, "application/jsonl")
-        else:
-            open_objects(place)[0].write(place, content)
-        if count > _SHOWN:
-            self._say(f"… and {count - _SHOWN:,} more images in {place}")
-        self._say(f"{count - failed.total():,} of {count:,} images annotated, {failed.total():,} failed: {place}")
+        if total > _SHOWN:
+            self._say(f"… and {total - _SHOWN:,} more images in {place}")
+        pages = [f"{output.rstrip('/')}/{FILES[name]}" for name in self.options.format if name != "jsonl"]
+        self._say(f"{good:,} of {count(total, 'image')} annotated, {total - good:,} failed: {', '.join([place, *pages])}")
         return 1 if failed else 0
 
-    def _results(self, destinations: Sequence[str], objects: Objects) -> Iterator[tuple[str, ImageResult]]:
+    def _picture(self, objects: Objects) -> Callable[[str], bytes | None]:
+        """What loads an image for the report's thumbnails."""
+        return LocalFiles().read if self.inputs.local else objects.read
+
+    def _results(self, destinations: Sequence[str], objects: Objects) -> Iterator[ImageResult]:
+        """Every image's result in the order of the inputs, by the name that the user gave it."""
         if self.options.wait:
-            for destination in destinations:
-                for result in read_results(destination, objects=objects):
-                    yield result.uri, result
+            found = (result for destination in destinations for result in read_results(destination, objects=objects))
+            yield from (replace(result, index=index) for index, result in enumerate(found))
             return
-        names = iter(self.inputs.names)
+        start = 0
         for destination, part in zip(destinations, split_requests(self._requests), strict=True):
             for result in read_results(destination, requests=part, objects=objects):
-                yield next(names), result
+                index = start + result.index
+                yield replace(result, index=index, uri=self.inputs.names[index])
+            start += len(part)
 
     def _print_operations(self) -> int:
         for name in self.operations:
@@ -289,29 +324,3 @@ class _Counter:
         with self._lock:
             if self.tell is not None:
                 self.tell()
-
-
-def _row(name: str, result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
-    response = to_dict(result.response)
-    response.pop("error", None)
-    if not keep_context:
-        response.pop("context", None)
-    row: dict[str, Any] = {"uri": name, "response": response}
-    if result.error is not None:
-        row["error"] = {"code": result.error.code.value[0], "message": result.error.message}
-    return row
-
-
-def _summary_line(name: str, result: ImageResult) -> str:
-    found = describe(result.response)
-    if result.error is None:
-        return f"{name}: {found}"
-    return f"{name}: ERROR {result.error.message}" + ("" if found == "nothing found" else f" · {found}")
-
-
-def _lines(place: str) -> list[str]:
-    try:
-        with contextlib.nullcontext(sys.stdin) if place == "-" else open(place, encoding="utf-8-sig") as file:  # noqa: PTH123
-            return [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--uris-from {place} cannot be read: {getattr(error, 'strerror', None) or error}") from error

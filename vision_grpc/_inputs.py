@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import hashlib
+import json
+import mimetypes
 import os
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vision_grpc.errors import ConfigError
-from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo
+from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo, Objects
 
 SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What counts as a picture in a folder; a file that is named itself is taken whatever it is called."""
 
 PICTURES = "gs://pictures/"
 OUTPUT = "output"
+
+_UPLOADS = 8
+"""Pictures uploaded at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,102 @@ def collect(words: Iterable[str]) -> Inputs:
         other = next(word for word in words if not word.startswith("gs://"))
         raise ConfigError(
             f"{remote[0]} lies in Cloud Storage and {other} on this machine, and no one server reads both: "
-            "run the command once for each kind"
+            "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
         )
-    names = list(dict.fromkeys(name for word in words for name in _pictures(word)))
+    names = pictures(words)
     return Inputs(names, [_uri(number, name) for number, name in enumerate(names, 1)], local=True)
+
+
+def pictures(words: Iterable[str]) -> list[str]:
+    """The local pictures that the words name, each once, in order."""
+    return list(dict.fromkeys(name for word in words for name in _pictures(word)))
+
+
+def has_pattern(word: str) -> bool:
+    """Whether `word` is a gs:// pattern (with ``*`` or ``?``) rather than one object's URI."""
+    return word.startswith("gs://") and ("*" in word or "?" in word)
+
+
+def expand(pattern: str, objects: Objects) -> list[str]:
+    """The URIs below a bucket that match: ``?`` and ``*`` stay within a folder, ``**`` does not. In natural order.
+
+    Raises:
+        ConfigError: The bucket's name is a pattern too, or nothing matches.
+        OSError: The bucket cannot be listed.
+    """
+    prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    if prefix.count("/") < 3:
+        raise ConfigError(f"{pattern}: only the object's name may be a pattern; name the bucket, as gs://bucket/**.jpg")
+    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    expression = "".join(signs.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))
+    matches = re.compile(expression, re.DOTALL).fullmatch
+    found = [info.uri for info in objects.list(prefix) if not info.uri.endswith("/") and matches(info.uri)]
+    if not found:
+        raise ConfigError(f"{pattern} matches no object")
+    return sorted(found, key=_natural)
+
+
+def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[], object] = lambda: None) -> tuple[list[str], int]:
+    """Uploads local pictures below a gs:// prefix; returns their URIs, in order, and how many had to be uploaded.
+
+    An object is named by its content, so a picture that lies there already is not uploaded again.
+
+    Raises:
+        OSError: A picture cannot be read, or the prefix not be written to.
+    """
+
+    def upload(name: str) -> tuple[str, bool]:
+        content = Path(name).read_bytes()
+        uri = f"{prefix}{hashlib.sha256(content).hexdigest()[:32]}{Path(name).suffix.lower()}"
+        missing = not objects.exists(uri)
+        if missing:
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            objects.write(uri, content, kind)
+        told()
+        return uri, missing
+
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        done = list(pool.map(upload, names))
+    return [uri for uri, _ in done], sum(uploaded for _, uploaded in done)
+
+
+def read_list(place: str, column: str | None) -> list[str]:
+    """The inputs listed in a file, or in standard input for "-": one a line, or a column of JSON Lines or CSV.
+
+    A file is CSV by its name's ending (.csv) or where a column is named and the first line is no JSON object; it is JSON Lines where
+    its first line is an object. Lines that are empty are passed over.
+
+    Raises:
+        ConfigError: It cannot be read, or a line has no such column.
+    """
+    try:
+        with contextlib.nullcontext(sys.stdin) if place == "-" else open(place, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123
+            lines = [line for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--uris-from {place} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    key = column or "uri"
+    if lines and lines[0].lstrip().startswith("{"):
+        return [_json_value(line, key, f"--uris-from {place}, line {number}") for number, line in enumerate(lines, 1)]
+    if place.endswith(".csv") or column:
+        table = csv.DictReader(lines)
+        if key not in (table.fieldnames or ()):
+            raise ConfigError(
+                f"--uris-from {place} has no column {key!r}; it has {', '.join(table.fieldnames or ())}: name one with --uri-column"
+            )
+        return [row[key].strip() for row in table if row[key] and row[key].strip()]
+    return [line.strip() for line in lines]
+
+
+def _json_value(line: str, key: str, where: str) -> str:
+    try:
+        value = json.loads(line)[key]
+    except ValueError as error:
+        raise ConfigError(f"{where} is not a JSON object: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{where} has no {key!r}: name the right one with --uri-column") from error
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: {key!r} is not a string")
+    return value
 
 
 def _pictures(word: str) -> list[str]:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from vision_grpc import v1
 
+if TYPE_CHECKING:
+    from vision_grpc.results import ImageResult
+
 MAX_TEXT = 60
+NOTHING = "nothing found"
+
+
+def describe_result(result: ImageResult) -> str:
+    """The image's name, its error if it has one, and what was found."""
+    found = describe(result.response)
+    if result.error is None:
+        return f"{result.uri}: {found}"
+    return f"{result.uri}: ERROR {result.error.message}" + ("" if found == NOTHING else f" · {found}")
 
 
 def describe(response: v1.AnnotateImageResponse) -> str:
     """What was found, most telling first, in one line; "nothing found" where nothing was."""
     parts = [part for part in _parts(response) if part]
-    return " · ".join(parts) if parts else "nothing found"
+    return " · ".join(parts) if parts else NOTHING
 
 
 def _parts(response: v1.AnnotateImageResponse) -> Iterable[str]:
@@ -22,9 +35,10 @@ def _parts(response: v1.AnnotateImageResponse) -> Iterable[str]:
         words = text.split()
         flat = " ".join(words)
         shown = flat if len(flat) <= MAX_TEXT else flat[:MAX_TEXT].rsplit(" ", 1)[0] + " …"
-        yield f"text “{shown}” ({_count(len(words), 'word')})"
+        yield f"text “{shown}” ({count(len(words), 'word')})"
     if response.face_annotations:
-        yield f"{_count(len(response.face_annotations), 'face')} at {_list(map(_box, (face.bounding_poly for face in response.face_annotations)))}"
+        boxes = _list(_box(face.bounding_poly) for face in response.face_annotations)
+        yield f"{count(len(response.face_annotations), 'face')} at {boxes}"
     for kind, entities in (
         ("labels", response.label_annotations),
         ("landmarks", response.landmark_annotations),
@@ -49,10 +63,11 @@ def _parts(response: v1.AnnotateImageResponse) -> Iterable[str]:
         # The service adds crop hints to the colours unasked; alone they were asked for.
         yield f"crop {_list(_box(hint.bounding_poly) for hint in response.crop_hints_annotation.crop_hints)}"
     if response.product_search_results.results:
-        yield _count(len(response.product_search_results.results), "product")
+        yield count(len(response.product_search_results.results), "product")
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """The number with its noun in the singular or plural."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

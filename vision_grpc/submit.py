@@ -35,8 +35,10 @@ exit codes:
   3  the service refused or failed
 
 examples:
-  python -m vision_grpc.submit photos/ --features text,faces,properties --output out/
+  python -m vision_grpc.submit photos/ --features text,faces,properties --output out/ --format html
   python -m vision_grpc.submit gs://bucket/a.jpg gs://bucket/b.jpg --features labels --output gs://bucket/results/
+  python -m vision_grpc.submit 'gs://bucket/photos/**.jpg' --features labels --output gs://bucket/results/
+  python -m vision_grpc.submit photos/ --stage gs://bucket/photos/ --features labels --output gs://bucket/results/
   python -m vision_grpc.submit --uris-from uris.txt --features labels,web --output gs://bucket/results/ --no-wait
   python -m vision_grpc.submit --wait projects/my-project/operations/0123456789abcdef
   VISION_EMULATOR_HOST=localhost:8681 python -m vision_grpc.submit gs://photos/a.jpg --features text \\
@@ -53,6 +55,13 @@ def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise argparse.ArgumentTypeError("names no feature; for instance text,faces")
+    return names
+
+
+def _formats(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if wrong := [name for name in names if name not in ("jsonl", "html", "parquet")]:
+        raise argparse.ArgumentTypeError(f"there is no format {wrong[0]!r}; there are jsonl, html and parquet")
     return names
 
 
@@ -82,10 +91,19 @@ def _whole(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     command = _Parser(prog=PROG, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("inputs", nargs="*", metavar="INPUT", help="pictures, folders of pictures, or gs://bucket/object URIs")
-    command.add_argument("--uris-from", metavar="FILE", help="read further inputs from a file, one a line; - reads standard input")
+    command.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="pictures, folders of pictures, gs://bucket/object URIs, or patterns of these as gs://bucket/**.jpg",
+    )
+    command.add_argument(
+        "--uris-from", metavar="FILE", help="read further inputs from a file (one a line, JSON Lines or CSV); - reads standard input"
+    )
+    command.add_argument("--uri-column", metavar="NAME", help="the column of --uris-from that names the images (default: uri)")
     command.add_argument("--features", type=_names, metavar="LIST", help="what to look for, separated by commas (see below)")
     command.add_argument("--output", metavar="PLACE", help="a folder for local pictures, gs://bucket/prefix/ for gs:// URIs")
+    command.add_argument("--stage", metavar="PREFIX", help="upload local pictures below gs://bucket/prefix/ first, and annotate them there")
     asking = command.add_argument_group("what is asked for")
     asking.add_argument("--max-results", type=_whole, metavar="N", help="at most N annotations of each feature")
     asking.add_argument("--model", metavar="NAME", help="builtin/stable (default), builtin/latest or builtin/weekly")
@@ -108,7 +126,14 @@ def parser() -> argparse.ArgumentParser:
     cloud.add_argument(
         "--bucket", action="append", type=_label, metavar="NAME=FOLDER", help="read the results of gs://NAME/ from a folder (for emulators)"
     )
-    shown = command.add_argument_group("what is shown")
+    shown = command.add_argument_group("what is written and shown")
+    shown.add_argument(
+        "--format",
+        type=_formats,
+        default=["jsonl"],
+        metavar="LIST",
+        help="besides results.jsonl: html (report.html, to look at) and parquet (results.parquet), separated by commas",
+    )
     shown.add_argument(
         "--json", action="store_true", help="print the lines of results.jsonl (with --no-wait, the operations) to standard output"
     )

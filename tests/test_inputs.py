@@ -1,0 +1,151 @@
+"""What the command line's inputs stand for: patterns, lists and staged pictures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_submit import IMAGES, clean, cloud, rows, submit
+from vision_grpc import ConfigError
+from vision_grpc._inputs import collect, expand, read_list, stage
+from vision_grpc.emulator import Emulator
+from vision_grpc.objects import LocalObjects
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> LocalObjects:
+    """A bucket with pictures in folders."""
+    objects = LocalObjects({"photos": tmp_path / "photos"})
+    for name in ("a.jpg", "b.png", "2/photo10.jpg", "2/photo2.jpg", "2/deep/c.jpg", "2/notes.txt"):
+        objects.write(f"gs://photos/{name}", b"")
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.jpg", ["a.jpg"]),
+        ("**.jpg", ["2/deep/c.jpg", "2/photo2.jpg", "2/photo10.jpg", "a.jpg"]),
+        ("2/*.jpg", ["2/photo2.jpg", "2/photo10.jpg"]),
+        ("2/photo?.jpg", ["2/photo2.jpg"]),
+        ("?.*", ["a.jpg", "b.png"]),
+        ("**/*.txt", ["2/notes.txt"]),
+    ],
+)
+def test_patterns(bucket: LocalObjects, pattern: str, names: list[str]) -> None:
+    """`*` and `?` stay within a folder, `**` does not; numbers sort as numbers."""
+    assert expand(f"gs://photos/{pattern}", bucket) == [f"gs://photos/{name}" for name in names]
+
+
+@pytest.mark.parametrize(("pattern", "sentence"), [("gs://ph*/a.jpg", "name the bucket"), ("gs://photos/*.gif", "matches no object")])
+def test_bad_patterns(bucket: LocalObjects, pattern: str, sentence: str) -> None:
+    """A pattern for buckets, or one that matches nothing, is refused in words."""
+    with pytest.raises(ConfigError, match=sentence):
+        expand(pattern, bucket)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "column"),
+    [
+        ("list.txt", "gs://b/1.jpg\n\n  gs://b/2, two.jpg \r\n", None),
+        ("list.jsonl", '{"uri": "gs://b/1.jpg", "n": 1}\n{"uri": "gs://b/2, two.jpg"}\n', None),
+        ("list", '{"image": "gs://b/1.jpg"}\n{"image": "gs://b/2, two.jpg"}\n', "image"),
+        ("list.csv", 'id,uri\n1,gs://b/1.jpg\n2,"gs://b/2, two.jpg"\n3,\n', None),
+        ("list.tsv", 'id,image\n1,gs://b/1.jpg\n2,"gs://b/2, two.jpg"\n', "image"),
+        ("bom.txt", "\ufeffgs://b/1.jpg\ngs://b/2, two.jpg", None),
+    ],
+)
+def test_lists(tmp_path: Path, name: str, text: str, column: str | None) -> None:
+    """Text, JSON Lines and CSV with a named column list the same inputs."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_list(str(tmp_path / name), column) == ["gs://b/1.jpg", "gs://b/2, two.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("list.csv", "id,image\n1,gs://b/1.jpg\n", "has no column 'uri'; it has id, image"),
+        ("list.jsonl", '{"uri": "gs://b/1.jpg"}\n{"url": "gs://b/2.jpg"}\n', "line 2 has no 'uri'"),
+        ("list.jsonl", '{"uri": "gs://b/1.jpg"}\n{"uri": \n', "line 2 is not a JSON object"),
+        ("list.jsonl", '{"uri": 7}\n', "line 1: 'uri' is not a string"),
+    ],
+)
+def test_bad_lists(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    """What is wrong with a list is said with its line or column."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=sentence):
+        read_list(str(tmp_path / name), None)
+
+
+def test_list_that_is_no_text(tmp_path: Path) -> None:
+    """A picture given as a list is refused in words."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_list(str(IMAGES / "sign.png"), None)
+
+
+def test_each_input_once(tmp_path: Path) -> None:
+    """A picture named twice, by itself and by its folder, is annotated once; hidden files and other files are left out."""
+    for name in ("photo10.JPG", "photo2.jpg", ".hidden.jpg", "notes.txt", ".git/x.png", "sub/a.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = collect([str(tmp_path / "photo2.jpg"), str(tmp_path)])
+    assert [Path(name).name for name in found.names] == ["photo2.jpg", "photo10.JPG", "a.webp"]
+    assert found.local
+    assert len(set(found.uris)) == 3
+
+
+def test_stage(tmp_path: Path) -> None:
+    """Staging uploads by content: the same picture under two names once, and a second run uploads nothing."""
+    objects = LocalObjects({"staged": tmp_path / "staged"})
+    names = [tmp_path / "a.PNG", tmp_path / "b.png", tmp_path / "c.png"]
+    for path, content in zip(names, (b"same", b"same", b"other"), strict=True):
+        path.write_bytes(content)
+    uris, uploaded = stage([str(path) for path in names], "gs://staged/in/", objects)
+    assert uris[0] == uris[1] != uris[2]
+    assert uris[0].endswith(".png")
+    assert 2 <= uploaded <= 3
+    assert stage([str(path) for path in names], "gs://staged/in/", objects) == (uris, 0)
+
+
+def test_submit_stages(tmp_path: Path) -> None:
+    """Local pictures with --stage go to the bucket, and are annotated there under the names that the user gave."""
+    (tmp_path / "bucket").mkdir()
+    with Emulator(buckets={"results": tmp_path / "bucket"}, annotator=lambda content, request: b"") as server:
+        words = [str(IMAGES), "--stage", "gs://results/in", "--features", "text", "--output", "gs://results/out/"]
+        first = cloud(server, tmp_path, *words)
+        assert first.returncode == 0, first.stderr
+        assert "uploaded 8 of 8 pictures" in first.stdout
+        assert "uploaded 0 of 8 pictures" in cloud(server, tmp_path, *words).stdout
+    assert [row["uri"] for row in rows(tmp_path / "bucket/out/results.jsonl")] == sorted(str(path) for path in IMAGES.iterdir())
+
+
+def test_submit_pattern(tmp_path: Path) -> None:
+    """A pattern on the command line stands for the objects that match."""
+    (tmp_path / "bucket").mkdir()
+    with Emulator(buckets={"pictures": IMAGES, "results": tmp_path / "bucket"}, annotator=lambda content, request: b"") as server:
+        done = cloud(server, tmp_path, "gs://pictures/*.jpg", "--features", "text", "--output", "gs://results/out/", "--json")
+    assert done.returncode == 0, done.stderr
+    uris = [json.loads(line)["uri"] for line in done.stdout.splitlines()]
+    assert uris == [f"gs://pictures/{name}.jpg" for name in ("broken", "landscape", "rotated")]
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    """--uris-from - reads names from a pipe, as find prints them."""
+    command = [sys.executable, "-m", "vision_grpc.submit", "--uris-from", "-", "--features", "properties", "--output", "out"]
+    done = subprocess.run(command, input=f"{IMAGES}/sign.png\n", cwd=tmp_path, capture_output=True, text=True, check=False, env=clean())
+    assert done.returncode == 0, done.stderr
+    assert len(rows(tmp_path / "out/results.jsonl")) == 1
+
+
+def test_formats(tmp_path: Path) -> None:
+    """html and parquet are written beside results.jsonl, under the names that the user gave."""
+    import pyarrow.parquet
+
+    done = submit(IMAGES, "--features", "properties", "--output", "out", "--format", "html,parquet", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "out/results.jsonl, out/report.html, out/results.parquet" in done.stdout
+    table = pyarrow.parquet.read_table(tmp_path / "out/results.parquet")
+    assert table["uri"].to_pylist() == [row["uri"] for row in rows(tmp_path / "out/results.jsonl")]
+    assert "receipt.png" in (tmp_path / "out/report.html").read_text()
