@@ -132,7 +132,7 @@ class _Discreet(logging.Filter):
         self.here = threading.local()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if False:
+        if getattr(self.here, "fetching", False):
             request = record.__dict__.pop("httpRequest", None)
             record.__dict__.pop("httpResponse", None)
             if isinstance(request, dict):

@@ -169,6 +169,8 @@ class Transport(_Base):
         return outcomes
 
     def _connect(self, timeout: float) -> str | None:
+        # Who cannot say who they are need not wait for a connection to hear so.
+        self.auth.headers(timeout)
         # Asked anew each time, which costs 2 ms: that a connection stood for an earlier call says nothing about now.
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
@@ -289,7 +291,7 @@ class AsyncTransport(_Base):
             return error
 
     async def _connect(self, timeout: float) -> str | None:
-        await self.auth.aheaders()
+        await self.auth.aheaders(timeout)
         try:
             async with asyncio.timeout(timeout):
                 await self._open().channel.channel_ready()

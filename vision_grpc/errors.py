@@ -101,7 +101,7 @@ class ConfigError(VisionError, ValueError):
 
 
 class AuthError(VisionError):
-    """No usable credentials. ``__cause__`` is google-auth's own error; nothing was sent to the service.
+    """No usable credentials; nothing was sent to the service. ``__cause__`` is google-auth's own error, with secrets struck out.
 
     Attributes:
         transient: True where google-auth takes its failure to be a passing one (the token server was not reached, say).

@@ -49,15 +49,17 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Everything]:
     """All loggers at DEBUG, google-auth's own logging of requests switched on by configuring its base logger."""
     handler = Everything()
     monkeypatch.setattr(_helpers, "_LOGGING_INITIALIZED", False)
-    loggers = [logging.getLogger(), logging.getLogger("google")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-        logger.addHandler(handler)
+    root, base = logging.getLogger(), logging.getLogger("google")
+    # google-auth turns this off for good at its first request in a process that has not configured its logger.
+    monkeypatch.setattr(base, "propagate", True)
+    before = root.level, base.level
+    root.setLevel(logging.DEBUG)
+    base.setLevel(logging.DEBUG)
+    root.addHandler(handler)
     yield handler
-    for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.removeHandler(handler)
+    root.removeHandler(handler)
+    root.setLevel(before[0])
+    base.setLevel(before[1])
 
 
 def family(error: BaseException | None) -> Iterator[BaseException]:
