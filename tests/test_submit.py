@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import matplotlib
 import pytest
 
-from vision_grpc import Client
 from vision_grpc.emulator import Emulator, Fault
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def test_local_folder(tmp_path: Path) -> None:
     assert "7 of 8 images annotated, 1 failed: out/results.jsonl" in done.stdout
     assert "embedded server" in done.stdout
     assert not done.stderr
-    assert len(list((tmp_path / "out").glob("run-*/1/output-1-to-8.json"))) == 1
+    assert len(list((tmp_path / "out").glob("*/000001-1/output-1-to-8.json"))) == 1
 
 
 def test_faces(tmp_path: Path) -> None:
@@ -144,35 +144,140 @@ def test_no_wait_then_wait(server: Emulator, tmp_path: Path) -> None:
 
 
 def test_deadline(server: Emulator, tmp_path: Path) -> None:
-    """A deadline that passes is exit code 5, with the command that resumes."""
+    """A deadline that passes is exit code 5, with the command that resumes; the same command then finishes, and sends nothing again."""
     server.faults.add(Fault.stall())
-    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--timeout", "0.2"]
-    done = cloud(server, tmp_path, *words)
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/"]
+    done = cloud(server, tmp_path, *words, "--timeout", "0.5", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode == 5, done.stderr
+    assert "nothing is lost. Resume: run the same command again" in done.stdout
+    server.faults.release()
+    again = cloud(server, tmp_path, *words, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert again.returncode == 0, again.stderr
+    assert submits(server) == 1
+    assert rows(tmp_path / "bucket/run/results.jsonl")[0]["uri"] == "gs://pictures/sign.png"
+    assert not (tmp_path / "state/vision-grpc").exists()
+
+
+def test_deadline_of_a_wait(server: Emulator, tmp_path: Path) -> None:
+    """--wait that passes its deadline is exit code 5, with the line that waits again."""
+    server.faults.add(Fault.stall())
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--no-wait"]
+    (name,) = cloud(server, tmp_path, *words).stdout.split()
+    done = cloud(server, tmp_path, "--wait", name, "--timeout", "0.2")
     assert done.returncode == 5
-    name = next(iter(Client(emulator=server.target).list_operations())).name
-    assert f"python -m vision_grpc.submit --wait {name} --output gs://results/run/" in done.stderr
+    assert f"python -m vision_grpc.submit --wait {name}" in done.stderr
+
+
+def submits(server: Emulator) -> int:
+    return sum(call.method == "AsyncBatchAnnotateImages" for call in server.calls)
+
+
+def start(server: Emulator, tmp_path: Path, *words: str) -> subprocess.Popen[str]:
+    """The command in the background, until its operation runs at the service."""
+    buckets = ("--bucket", f"pictures={IMAGES}", "--bucket", f"results={tmp_path / 'bucket'}")
+    command = [sys.executable, "-m", "vision_grpc.submit", *words, *buckets]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean(VISION_EMULATOR_HOST=server.target, XDG_STATE_HOME=str(tmp_path / "state")),
+    )
+    until = time.monotonic() + 30
+    while not any(call.method in ("GetOperation", "WaitOperation", "ListOperations") for call in server.calls):
+        assert time.monotonic() < until, "the command never waited for its operation"
+        time.sleep(0.01)
+    return process
+
+
+WORDS = ("gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/")
 
 
 def test_interrupt(server: Emulator, tmp_path: Path) -> None:
-    """Ctrl-C leaves the operation running and prints how to resume."""
+    """Ctrl-C once waits for what runs, twice stops at once and leaves it running; the same command takes it up again."""
     server.faults.add(Fault.stall())
-    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://results/run/", "--bucket", f"results={tmp_path}"]
-    command = [sys.executable, "-m", "vision_grpc.submit", *words]
-    environment = clean(VISION_EMULATOR_HOST=server.target)
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    wait_for_call(server, "WaitOperation")
+    process = start(server, tmp_path, *WORDS)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    assert process.stdout is not None
+    seen = ""
+    while "interrupt again to stop at once" not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "--wait projects/" in err
+    assert "Resume: run the same command again" in out
     assert "Traceback" not in err
+    server.faults.release()
+    again = cloud(server, tmp_path, *WORDS, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert (again.returncode, submits(server)) == (0, 1), again.stderr
 
 
-def wait_for_call(server: Emulator, method: str) -> None:
-    until = time.monotonic() + 30
-    while not any(call.method.endswith(method) for call in server.calls):
-        assert time.monotonic() < until, f"{method} was never called"
-        time.sleep(0.01)
+def test_terminated(server: Emulator, tmp_path: Path) -> None:
+    """SIGTERM lets what runs end, within a deadline: exit code 143 only where something is left."""
+    server.faults.add(Fault.stall())
+    process = start(server, tmp_path, *WORDS)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    while "for at most 25 s" not in process.stdout.readline():
+        pass
+    server.faults.release()
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "1 of 1 image annotated" in out
+
+
+def test_killed(server: Emulator, tmp_path: Path) -> None:
+    """After SIGKILL the same command goes on where it stopped: one request in all, one result an image."""
+    server.faults.add(Fault.stall())
+    process = start(server, tmp_path, *WORDS, "--job", "nightly.db")
+    process.kill()
+    process.communicate()
+    shown = submit("--status", "nightly.db", "--json", cwd=tmp_path)
+    assert json.loads(shown.stdout)["states"]["running"] == {"requests": 1, "images": 1}
+    assert "at the service" in submit("--status", "nightly.db", cwd=tmp_path).stdout
+    server.faults.release()
+    again = cloud(server, tmp_path, *WORDS, "--job", "nightly.db")
+    assert (again.returncode, submits(server)) == (0, 1), again.stderr
+    assert len(rows(tmp_path / "bucket/run/results.jsonl")) == 1
+    assert json.loads(submit("--status", "nightly.db", "--json", cwd=tmp_path).stdout)["ok"] == 1
+    finished = cloud(server, tmp_path, *WORDS, "--job", "nightly.db")
+    assert (finished.returncode, submits(server)) == (0, 1), finished.stderr
+    assert "1 of 1 image annotated" in finished.stdout
+
+
+def test_other_inputs(server: Emulator, tmp_path: Path) -> None:
+    """A ledger of other inputs or settings is refused in words, and nothing is sent."""
+    assert cloud(server, tmp_path, *WORDS, "--job", "nightly.db").returncode == 0
+    before = submits(server)
+    for words in (("gs://pictures/page.png", *WORDS[1:]), (*WORDS, "--max-results", "3")):
+        other = cloud(server, tmp_path, *words, "--job", "nightly.db")
+        assert other.returncode == 2, other.stdout
+        assert "nightly.db" in other.stderr
+        assert "Traceback" not in other.stderr
+    assert submits(server) == before
+
+
+def test_in_doubt(server: Emulator, tmp_path: Path) -> None:
+    """A request that may have been accepted ends the job with exit code 6; it is not sent again without being told to."""
+    server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, "gone", accepted=True))
+    server.faults.add(Fault.unimplemented("ListOperations"))
+    server.faults.add(Fault.unwritable("results"))
+    done = cloud(server, tmp_path, *WORDS, "--job", "nightly.db", "--timeout", "5")
+    assert done.returncode in (5, 6), done.stderr
+    assert submits(server) == 1
+    assert "nothing is lost" in done.stdout
+
+
+def test_caps(server: Emulator, tmp_path: Path) -> None:
+    """A cap on images or cost stops before more is spent: exit code 7."""
+    for cap in (["--max-images", "1"], ["--max-cost", "0.001", "--price", "text=1.50"]):
+        words = ["gs://pictures/sign.png", "gs://pictures/page.png", *WORDS[1:], *cap, "--job", f"{cap[0].strip('-')}.db"]
+        done = cloud(server, tmp_path, *words)
+        assert done.returncode == 7, done.stderr
+    assert submits(server) == 0
 
 
 def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
@@ -215,6 +320,11 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--batch-size", "0"], "positive whole number"),
         (["a.png", "--features", ",", "--output", "out"], "names no feature"),
         (["a.png", "--features", "text", "--output", "out", "--timeout", "-1"], "positive number"),
+        (["a.png", "--features", "text", "--output", "out", "--max-cost", "1"], "--max-cost needs prices"),
+        (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
+        (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
+        (["--status", "nowhere.db"], "nowhere.db"),
+        (["a.png", "--status", "a.db"], "--status only looks"),
         (["--wait", "operations/1", "a.png"], "--wait takes up"),
         (["--uris-from", "nowhere.txt", "--features", "text", "--output", "gs://b/x"], "nowhere.txt cannot be read"),
         (["--frobnicate"], "unrecognized arguments"),

@@ -1,16 +1,33 @@
-"""The files that `submit` writes: results.jsonl line by line, and the formats made from a second reading of the results."""
+"""The files and words that `submit` makes of results: results.jsonl, report.html, results.parquet, and a summary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vision_grpc.messages import to_dict
+from vision_grpc import v1
+from vision_grpc._encode import dumps
+from vision_grpc._summary import count, describe_result
+from vision_grpc._whole_file import whole_file
+from vision_grpc.errors import ImageError
+from vision_grpc.messages import from_json, to_dict
+from vision_grpc.objects import Objects
 from vision_grpc.results import ImageResult
 
-FILES = {"jsonl": "results.jsonl", "parquet": "results.parquet", "html": "report.html"}
-CONTENT_TYPES = {".jsonl": "application/jsonl", ".parquet": "application/vnd.apache.parquet", ".html": "text/html; charset=utf-8"}
+if TYPE_CHECKING:
+    from vision_grpc._command import Voice
+
+FILES = {"jsonl": "results.jsonl", "html": "report.html", "parquet": "results.parquet"}
+_CONTENT_TYPES = {".jsonl": "application/jsonl", ".parquet": "application/vnd.apache.parquet", ".html": "text/html; charset=utf-8"}
+
+_SHOWN = 100
+"""Images that get a line of their own in the summary; beyond it only those that failed do."""
 
 
 def row(result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
@@ -28,13 +45,79 @@ def row(result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
     return line
 
 
-def write_format(name: str, results: Iterable[ImageResult], folder: Path, picture: Callable[[str], bytes | None]) -> None:
-    """Writes one of FILES, but for results.jsonl, into `folder`."""
+def read_rows(path: Path) -> Iterator[ImageResult]:
+    """The results in a results.jsonl."""
+    with path.open("rb") as lines:
+        for index, line in enumerate(lines):
+            value = json.loads(line)
+            response = from_json(v1.AnnotateImageResponse, dumps(value["response"]))
+            error = value.get("error")
+            failure = ImageError(error["code"], error["message"], index=index, uri=value["uri"]) if error else None
+            yield ImageResult(index, value["uri"], response, failure)
+
+
+class Publisher:
+    """Shows results as they come, and publishes the files at the end, each whole or not at all.
+
+    Args:
+        output: A folder, or a gs:// prefix.
+        formats: Of FILES; results.jsonl is always written.
+        objects: What serves `output` where it is in a bucket.
+        voice: Where the words go.
+    """
+
+    def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice) -> None:
+        self._output = output.rstrip("/")
+        self._formats = [name for name in formats if name != "jsonl"]
+        self._objects = objects
+        self._voice = voice
+        self._counts: Counter[bool] = Counter()
+
+    def show(self, result: ImageResult) -> None:
+        """One line for an image, if it failed or is one of the first."""
+        self._counts[result.error is None] += 1
+        if result.error is not None or self._counts.total() <= _SHOWN:
+            self._voice.say(describe_result(result))
+
+    def publish(self, lines: Path, picture: Callable[[str], bytes | None], *, ok: int | None = None, failed: int | None = None) -> int:
+        """Puts results.jsonl in its place, makes the other formats of it, and says what came out.
+
+        Args:
+            lines: The finished results.jsonl, which is moved or copied away.
+            picture: Loads an image by its name, for the report.
+            ok, failed: Images of the whole job, where earlier runs showed some of them.
+
+        Returns:
+            The exit code: 1 where images failed.
+        """
+        good, bad = self._counts[True] if ok is None else ok, self._counts[False] if failed is None else failed
+        with contextlib.ExitStack() as stack:
+            remote = "://" in self._output
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if remote else Path(self._output)
+            place = folder / FILES["jsonl"]
+            if lines.exists():
+                with whole_file(place) as target, lines.open("rb") as source:
+                    shutil.copyfileobj(source, target)
+            for name in self._formats:
+                _write(name, read_rows(place), folder / FILES[name], picture)
+            if remote:
+                for path in sorted(folder.iterdir()):
+                    self._objects.write(f"{self._output}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
+        lines.unlink(missing_ok=True)
+        shown = self._counts.total()
+        if shown > _SHOWN:
+            self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
+        files = ", ".join(f"{self._output}/{FILES[name]}" for name in ("jsonl", *self._formats))
+        self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
+        return 1 if bad else 0
+
+
+def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:
     if name == "parquet":
         from vision_grpc._parquet import write_parquet
 
-        write_parquet(results, folder / FILES[name])
+        write_parquet(results, path)
     else:
         from vision_grpc.report import write_report
 
-        write_report(results, folder / FILES[name], picture=picture)
+        write_report(results, path, picture=picture)

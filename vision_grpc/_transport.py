@@ -169,12 +169,12 @@ class Transport(_Base):
         return outcomes
 
     def _connect(self, timeout: float) -> str | None:
-        # Who cannot say who they are need not wait for a connection to hear so.
-        self.auth.headers(timeout)
         # Asked anew each time, which costs 2 ms: that a connection stood for an earlier call says nothing about now.
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
         channel = self._open()
+        # Who cannot say who they are need not wait for a connection to hear so.
+        self.auth.headers(timeout)
         deadline = time.monotonic() + timeout
         states: SimpleQueue[grpc.ChannelConnectivity | None] = SimpleQueue()
         see = states.put

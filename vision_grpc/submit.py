@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PROG = "python -m vision_grpc.submit"
 
@@ -21,6 +21,9 @@ URIs are annotated by Google Cloud, or by the emulator in VISION_EMULATOR_HOST, 
 
 OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"uri": ..., "response": {...}, "error": {...}},
 with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
+
+Every run keeps a ledger until it is complete, so that the same command, run again, goes on where it stopped and sends nothing
+twice. Ctrl-C once lets what runs end, twice stops at once; SIGTERM waits 25 seconds for it.
 """
 
 _EPILOG = """\
@@ -29,10 +32,11 @@ features:
   (the embedded server computes text, document_text, faces, properties and crops; for any other it says so in each image's error)
 
 exit codes:
-  0  every image was annotated           4  no usable credentials
-  1  some images have an error           5  still running when --timeout passed
-  2  wrong usage                         130  interrupted
-  3  the service refused or failed
+  0  every image was annotated           5  still running when --timeout passed
+  1  some images have an error           6  it is not known of some requests whether the service accepted them
+  2  wrong usage                         7  --max-images or --max-cost was reached
+  3  the service refused or failed       130  interrupted (Ctrl-C), 143 terminated (SIGTERM)
+  4  no usable credentials
 
 examples:
   python -m vision_grpc.submit photos/ --features text,faces,properties --output out/ --format html
@@ -40,6 +44,8 @@ examples:
   python -m vision_grpc.submit 'gs://bucket/photos/**.jpg' --features labels --output gs://bucket/results/
   python -m vision_grpc.submit photos/ --stage gs://bucket/photos/ --features labels --output gs://bucket/results/
   python -m vision_grpc.submit --uris-from uris.txt --features labels,web --output gs://bucket/results/ --no-wait
+  python -m vision_grpc.submit --uris-from million.txt --features text --output gs://bucket/results/ --job nightly.db
+  python -m vision_grpc.submit --status nightly.db
   python -m vision_grpc.submit --wait projects/my-project/operations/0123456789abcdef
   VISION_EMULATOR_HOST=localhost:8681 python -m vision_grpc.submit gs://photos/a.jpg --features text \\
       --output gs://out/run/ --bucket photos=./photos --bucket out=./out
@@ -70,6 +76,11 @@ def _label(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
     return key, value
+
+
+def _price(text: str) -> tuple[str, float]:
+    name, amount = _label(text)
+    return name, _positive(amount)
 
 
 def _positive(text: str) -> float:
@@ -117,6 +128,22 @@ def parser() -> argparse.ArgumentParser:
     waiting.add_argument("--no-wait", action="store_true", help="print the operation's name and do not wait (gs:// only)")
     waiting.add_argument("--wait", action="append", metavar="NAME", help="wait for an operation that runs already; repeat for several")
     waiting.add_argument("--timeout", type=_positive, metavar="SECONDS", help="give up waiting, not the operation, after this long")
+    job = command.add_argument_group("jobs")
+    job.add_argument("--job", metavar="FILE", help="keep the job's ledger here; the same command again resumes it")
+    job.add_argument("--status", metavar="FILE", help="show how the job with this ledger stands, without disturbing it")
+    job.add_argument("--attempts", type=_whole, metavar="N", help="how often an image that fails for a passing reason is sent (default 3)")
+    job.add_argument(
+        "--images-in-flight", type=_whole, metavar="N", help="images at the service at the same time (default 8000, its quota)"
+    )
+    job.add_argument(
+        "--requests-per-minute", type=_whole, metavar="N", help="requests sent in a minute (default 1800, the service's quota)"
+    )
+    job.add_argument("--max-images", type=_whole, metavar="N", help="send no more images than this, repetitions included")
+    job.add_argument("--max-cost", type=_positive, metavar="AMOUNT", help="spend no more than this, by --price")
+    job.add_argument("--price", action="append", type=_price, metavar="FEATURE=AMOUNT", help="what a thousand images cost; repeat")
+    job.add_argument(
+        "--resubmit-unknown", action="store_true", help="send again what the service was proved, as far as that goes, not to have accepted"
+    )
     cloud = command.add_argument_group("Google Cloud")
     cloud.add_argument("--api-version", default="v1", choices=["v1", "v1p4beta1", "v1p1beta1"], help="default: %(default)s")
     cloud.add_argument("--location", choices=["eu", "us", "asia"], help="keep the images in this region")
@@ -145,33 +172,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     command = parser()
     options = command.parse_args(argv)
-    from vision_grpc._command import Command
-    from vision_grpc.errors import AuthError, ConfigError, OperationFailed, VisionError, WaitTimeout
+    from vision_grpc._command import Voice, prepare
+    from vision_grpc.errors import AuthError, ConfigError, LedgerError, OperationFailed, VisionError, WaitTimeout
 
-    run = Command(options)
+    go_on: Callable[[], str] = str
     try:
         try:
-            run.prepare()
+            order = prepare(options, Voice.of(options))
         except ConfigError as error:
             command.error(str(error))
-        return run.run()
+        if options.status:
+            return _status(options)
+        if options.wait or options.no_wait:
+            from vision_grpc._single import Operations
+
+            operations = Operations(options, order, Voice.of(options))
+            go_on = operations.how_to_go_on
+            return operations.wait() if options.wait else operations.start()
+        from vision_grpc._job_command import JobCommand
+
+        job = JobCommand(options, order, Voice.of(options))
+        go_on = job.how_to_go_on
+        return job.run()
     except KeyboardInterrupt:
-        print(f"\n{run.interrupted()}", file=sys.stderr)
+        print(f"\ninterrupted. {go_on()}".rstrip(), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away, as head does; Python would complain once more on closing it.
         sys.stdout = None
         return SERVICE
-    except WaitTimeout:
-        print(run.still_running(), file=sys.stderr)
+    except WaitTimeout as error:
+        print(f"still running after {options.timeout:g} s; nothing is lost: {go_on() or error}", file=sys.stderr)
         return RUNNING
     except (VisionError, OSError, ImportError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
-        if isinstance(error, ConfigError):
+        if isinstance(error, ConfigError | LedgerError):
             return USAGE
-        if not isinstance(error, OperationFailed) and (more := run.resumable()):
+        if not isinstance(error, OperationFailed) and (more := go_on()):
             print(more, file=sys.stderr)
         return CREDENTIALS if isinstance(error, AuthError) else SERVICE
+
+
+def _status(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from vision_grpc._status import as_json, status, table
+
+    numbers = status(Path(options.status))
+    print(as_json(numbers) if options.json else table(numbers))
+    return OK
 
 
 if __name__ == "__main__":

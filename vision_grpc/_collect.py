@@ -1,0 +1,123 @@
+"""The results of one request: read, given their place in the job, and sorted into final ones and those to be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import grpc
+
+from vision_grpc._join import ImageResult
+from vision_grpc._rows import Failure, Row
+from vision_grpc.errors import TRANSIENT, ImageError, ResultsError
+
+if TYPE_CHECKING:
+    from vision_grpc._plan import Part
+    from vision_grpc._service import Service
+
+Slice = list[ImageResult]
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one request brought, as it is read.
+
+    Attributes:
+        row, part: The request and its images.
+        attempts: How often an image is sent at most.
+        ok: Images annotated so far.
+        failures: The others, also those that are sent again.
+        again: Offsets within the request of the images to be sent again.
+    """
+
+    row: Row
+    part: Part
+    attempts: int
+    ok: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
+
+    def repeats(self, result: ImageResult) -> bool:
+        """Whether the image is to be sent again."""
+        return result.error is not None and result.error.code in TRANSIENT and self.row.attempt < self.attempts
+
+    def take(self, result: ImageResult, offset: int) -> bool:
+        """Counts one result; False where it is not final."""
+        if result.error is None:
+            self.ok += 1
+            return True
+        repeated = self.repeats(result)
+        error = result.error
+        self.failures.append(
+            Failure(result.index, self.row.number, self.row.attempt, _number(error.code), _stem(error.message, result.uri), repeated)
+        )
+        if repeated:
+            self.again.append(offset)
+        return not repeated
+
+
+async def outcomes(service: Service, row: Row, part: Part, prefix: str) -> AsyncGenerator[tuple[int, Slice], None]:
+    """A result for every image of an ended request, in slices, each with the offset of its first within the request.
+
+    Of a request that failed as a whole, what it wrote all the same is there, and every other image has the request's error.
+
+    Raises:
+        ResultsError: The operation ended well, but some of its results cannot be read; at the end, after those that can.
+    """
+    uris, indices = part.uris(), part.indices()
+    due = 0
+    if row.code is None or await service.shards(prefix):
+        try:
+            async for results in service.results(prefix, uris):
+                for start, run in _runs(results):
+                    if row.code is not None and start > due:
+                        yield due, _failed(service, row, uris, indices, range(due, start))
+                    due = start + len(run)
+                    yield start, _placed(run, indices)
+        except ResultsError:
+            if row.code is None:
+                raise
+    if row.code is not None and due < len(uris):
+        yield due, _failed(service, row, uris, indices, range(due, len(uris)))
+
+
+def _runs(results: Sequence[ImageResult]) -> list[tuple[int, Sequence[ImageResult]]]:
+    """Cuts a slice where its indices leave a gap; nearly always it stays whole."""
+    if results[-1].index - results[0].index == len(results) - 1:
+        return [(results[0].index, results)]
+    cuts = [place for place in range(1, len(results)) if results[place].index != results[place - 1].index + 1]
+    return [(results[a].index, results[a:b]) for a, b in zip([0, *cuts], [*cuts, len(results)], strict=True)]
+
+
+def _placed(results: Sequence[ImageResult], indices: Sequence[int]) -> Slice:
+    if indices[results[0].index] == results[0].index and isinstance(indices, range):
+        return list(results)
+    placed = []
+    for result in results:
+        index, error = indices[result.index], result.error
+        if error is not None:
+            error = ImageError(error.code, error.message, index=index, uri=result.uri, details=error.details)
+        placed.append(ImageResult(index, result.uri, result.response, error))
+    return placed
+
+
+def _failed(service: Service, row: Row, uris: Sequence[str], indices: Sequence[int], offsets: range) -> Slice:
+    response_class = service.door.AnnotateImageResponse
+    message = row.error or "the service gave no words"
+    return [
+        ImageResult(
+            indices[offset], uris[offset], response_class(), ImageError(row.code or 2, message, index=indices[offset], uri=uris[offset])
+        )
+        for offset in offsets
+    ]
+
+
+def _number(code: grpc.StatusCode) -> int:
+    number: int = code.value[0]
+    return number
+
+
+def _stem(message: str, uri: str) -> str:
+    # The URI is the one part of the words that differs from image to image, and the ledger has it already.
+    return message.replace(uri, "…") if uri else message

@@ -1,0 +1,181 @@
+"""Hands a job's results to its consumer, as requests end or in the order of the input, and notes what was taken.
+
+A request is `collected` when the consumer asks for what comes after its last result. Until then a resume hands its results out
+again: nothing is lost between the service and the consumer, and only what the consumer had of an uncollected request comes twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vision_grpc._collect import Harvest, Slice, outcomes
+from vision_grpc._rows import Row, State
+from vision_grpc.errors import ResultsError
+
+if TYPE_CHECKING:
+    from vision_grpc._desk import Desk
+    from vision_grpc._join import ImageResult
+
+
+class _Missing(Exception):
+    """Results that an earlier one waits for will not come in this run."""
+
+
+class Delivery:
+    """The results of a job, slice by slice.
+
+    Args:
+        attempts: How often an image is sent at most.
+    """
+
+    def __init__(self, desk: Desk, attempts: int) -> None:
+        self._desk = desk
+        self._attempts = attempts
+
+    async def by_completion(self) -> AsyncGenerator[Slice, None]:
+        """Each request's results once it ended; an image that is sent again comes with its last try."""
+        desk = self._desk
+        while True:
+            if desk.failure is not None:
+                raise desk.failure
+            if desk.stopped:
+                return
+            if not desk.ended:
+                if not await self._wait(desk.signal.moment):
+                    return
+                continue
+            harvest = await self._harvest(desk.ended.popleft())
+            try:
+                async with aclosing(self._outcomes(harvest)) as reading:
+                    async for offset, results in reading:
+                        if final := [result for place, result in enumerate(results, offset) if harvest.take(result, place)]:
+                            yield final
+            except ResultsError as error:
+                self._unreadable(harvest.row, error)
+                continue
+            again = None
+            if harvest.again and await desk.disk(desk.ledger.child, harvest.row.number) is None:
+                again = harvest.part.select(harvest.again)
+            await desk.collected([harvest], again)
+
+    async def by_input(self) -> AsyncGenerator[Slice, None]:
+        """The results in the order of the input; one that is sent again holds up those after it."""
+        desk = self._desk
+        cursor = -1
+        while True:
+            seen = desk.signal.moment
+            row = await desk.disk(desk.ledger.head, cursor)
+            if row is None:
+                if desk.planned_all or not await self._wait(seen):
+                    return
+                continue
+            desk.head = (await desk.disk(desk.ledger.part, row.number)).indices()[-1]
+            desk.signal.set()
+            taken: list[Harvest] = []
+            try:
+                row = await self._ended(row)
+                if row.state is State.COLLECTED:
+                    continue  # proved absent: its images are another request's now, which is the next head
+                async with aclosing(self._merged(row, taken)) as merged:
+                    async for results in merged:
+                        yield results
+                await desk.collected(taken, None)
+            except _Missing:
+                if desk.draining:
+                    return
+            except ResultsError as error:
+                self._unreadable(row, error)
+            cursor = row.first
+
+    async def _merged(self, row: Row, taken: list[Harvest]) -> AsyncGenerator[Slice, None]:
+        """A request's results, those of images that were sent again in their places."""
+        harvest = await self._harvest(row.number)
+        taken.append(harvest)
+        repeats: AsyncGenerator[ImageResult, None] | None = None
+        async with AsyncExitStack() as stack:
+            reading = await stack.enter_async_context(aclosing(self._outcomes(harvest)))
+            async for offset, results in reading:
+                final: Slice = []
+                for place, result in enumerate(results, offset):
+                    if harvest.take(result, place):
+                        final.append(result)
+                        continue
+                    if repeats is None:
+                        if final:
+                            yield final
+                            final = []
+                        child = await self._ended(await self._child(harvest))
+                        repeats = await stack.enter_async_context(aclosing(self._one_by_one(child, taken)))
+                    final.append(await anext(repeats))
+                if final:
+                    yield final
+            if repeats is not None:
+                # To its end, where it counts what it brought.
+                async for _ in repeats:
+                    raise AssertionError("a request sent again holds more images than failed")
+
+    async def _one_by_one(self, row: Row, taken: list[Harvest]) -> AsyncGenerator[ImageResult, None]:
+        async with aclosing(self._merged(row, taken)) as merged:
+            async for results in merged:
+                for result in results:
+                    yield result
+
+    def _outcomes(self, harvest: Harvest) -> AsyncGenerator[tuple[int, Slice], None]:
+        desk = self._desk
+        return outcomes(desk.service, harvest.row, harvest.part, desk.destination(harvest.row))
+
+    async def _child(self, harvest: Harvest) -> Row:
+        """The request that sends the failed images again; planned if it is not yet, from another reading that only counts."""
+        desk, row = self._desk, harvest.row
+        child = await desk.disk(desk.ledger.child, row.number)
+        if child is not None:
+            return child
+        counting = replace(harvest, ok=0, failures=[], again=[])
+        async with aclosing(self._outcomes(harvest)) as reading:
+            async for offset, results in reading:
+                for place, result in enumerate(results, offset):
+                    counting.take(result, place)
+        return await desk.plan_again(row, harvest.part.select(counting.again))
+
+    async def _ended(self, row: Row) -> Row:
+        """Waits until the request has ended; raises _Missing where it will not in this run."""
+        desk = self._desk
+        while True:
+            seen = desk.signal.moment
+            row = await desk.disk(desk.ledger.row, row.number)
+            if row.state in (State.DONE, State.FAILED, State.COLLECTED):
+                return row
+            if row.number in desk.given_up or (desk.draining and (row.state is State.PLANNED or row.number in desk.doubts)):
+                raise _Missing
+            if not await self._wait(seen):
+                raise _Missing
+
+    async def _harvest(self, number: int) -> Harvest:
+        desk = self._desk
+        row = await desk.disk(desk.ledger.row, number)
+        return Harvest(row, await desk.disk(desk.ledger.part, number), self._attempts)
+
+    def _unreadable(self, row: Row, error: ResultsError) -> None:
+        desk = self._desk
+        desk.unreadable[row.number] = desk.unsettled(row, str(error))
+        desk.telemetry.event("results cannot be read", level=logging.ERROR, request=row.number, error=str(error))
+
+    async def _wait(self, seen: int) -> bool:
+        """Waits for a change after `seen`; False where none can come. Raises what ends the job."""
+        desk = self._desk
+        if desk.failure is not None:
+            raise desk.failure
+        if desk.signal.moment != seen:
+            return True
+        if desk.over:
+            return False
+        desk.starved = True
+        try:
+            await desk.signal.wait(seen)
+        finally:
+            desk.starved = False
+        return True

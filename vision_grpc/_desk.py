@@ -1,0 +1,366 @@
+"""What a job's tasks share: the ledger and its thread, the running sums, and every change of a request's state.
+
+All of it belongs to one event loop. The ledger is written by one thread beside the loop, in the order of the calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vision_grpc._account import Account, End, Summary, Unsettled, summary
+from vision_grpc._rows import Row, State
+from vision_grpc._settle import Doubt
+from vision_grpc._signal import Signal
+from vision_grpc._telemetry import Telemetry
+from vision_grpc.errors import LedgerError, status_code
+
+if TYPE_CHECKING:
+    from vision_grpc._collect import Harvest
+    from vision_grpc._plan import Part
+    from vision_grpc._service import Service
+    from vision_grpc.ledger import Ledger
+
+_T = TypeVar("_T")
+
+_LONGEST_REST = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An accepted request, and the monotonic time from which on it is known to be."""
+
+    row: Row
+    since: float
+
+
+class Desk:
+    """The state of a job while it runs.
+
+    Args:
+        prefix: The job's output.
+        rest: Seconds that images wait before they are sent for the second time; doubled for each further one, to a minute.
+
+    Attributes:
+        running: The accepted requests, by operation.
+        sending: How many are being sent.
+        window: Images that count against the quota of images in processing.
+        ended: Numbers of requests that ended and were not collected, in the order of their ends.
+        doubts: Requests whose fate is looked for.
+        given_up: Those that were given up in this run.
+        unreadable: Ended requests whose results cannot all be read now.
+        rests: When a request may be sent at the earliest, for those that failed lately.
+        plans: Changes whenever a request is planned again, which may come before those planned already.
+        head: The last index of the request that the consumer waits for, where it wants the order of the input; -1 otherwise.
+        planned_all: The inputs were read to their end.
+        checked: The inputs were found to be those of the ledger: sending may begin.
+        draining: Nothing is sent any more.
+        drained: The caller asked for that.
+        stopped: Nothing is waited for any more.
+        delivered: All that was to come in this run has come, and the iteration ended by itself.
+        capped: A cap on images or cost was reached.
+        idle: The sender has nothing that it may send.
+        starved: The consumer waits for a result.
+        failure: What ends the job.
+    """
+
+    def __init__(self, ledger: Ledger, service: Service, prefix: str, rest: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.ledger = ledger
+        self.service = service
+        self.job = ledger.job
+        self.clock = loop.time
+        self.account = Account.of(ledger.tallies(), ledger.total, loop.time())
+        self.telemetry = Telemetry(self.job)
+        self.signal = Signal()
+        self.running: dict[str, Running] = {}
+        self.sending = 0
+        self.window = 0
+        self.ended: deque[int] = deque()
+        self.doubts: dict[int, Doubt] = {}
+        self.given_up: dict[int, Unsettled] = {}
+        self.unreadable: dict[int, Unsettled] = {}
+        self.rests: dict[int, float] = {}
+        self.plans = 0
+        self.head = -1
+        self.planned_all = False
+        self.checked = False
+        self.draining = False
+        self.stopped = False
+        self.drained = False
+        self.delivered = False
+        self.capped = False
+        self.idle = False
+        self.starved = False
+        self.failure: BaseException | None = None
+        self.accepted_any = ledger.last_operation is not None
+        self._rest = rest
+        self._prefix = f"{prefix}{self.job}/"
+        self._thread = ThreadPoolExecutor(1, "vision-grpc-ledger")
+
+    def restore(self) -> None:
+        """Takes up what an earlier run left: running operations, doubts, results that nobody collected."""
+        for row in self.ledger.rows(State.RUNNING):
+            assert row.operation is not None
+            self._watch(row.operation, row)
+        for row in self.ledger.rows(State.UNKNOWN):
+            self._doubt(row, accepted=row.operation is not None)
+        ended = self.ledger.rows(State.DONE, State.FAILED)
+        self.ended.extend(row.number for row in sorted(ended, key=lambda row: row.ended or 0.0))
+
+    def destination(self, row: Row) -> str:
+        """The prefix that this request's objects, and no other's, bear."""
+        return f"{self._prefix}{row.number:06d}-{row.attempt}/"
+
+    async def disk(self, function: Callable[..., _T], *arguments: Any, **named: Any) -> _T:
+        """Calls a method of the ledger in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments, **named))
+
+    async def close(self) -> None:
+        """Closes the ledger after the last write."""
+        try:
+            await self.disk(self.ledger.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the job; the first error counts."""
+        if self.failure is None:
+            self.failure = error
+            self.telemetry.event("the job stops", level=logging.ERROR, error=str(error))
+        self.signal.set()
+
+    def stop(self) -> None:
+        """Ends the job without waiting for what runs."""
+        self.draining = self.stopped = True
+        self.signal.set()
+
+    async def guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs one of the job's tasks; an error in it ends the job."""
+        try:
+            await work
+        except Exception as error:
+            self.fail(error)
+
+    async def sum_up(self) -> Summary | None:
+        """The job's summary as it stands; None where the ledger cannot tell it."""
+        with contextlib.suppress(LedgerError):
+            return await self.disk(self._summary)
+        return None
+
+    def _summary(self) -> Summary:
+        ledger = self.ledger
+        tallies, total = ledger.tallies(), ledger.total
+        unknown = list(self.given_up.values())
+        unknown += [
+            self.unsettled(row, row.error or "its answer was not waited for")
+            for row in ledger.rows(State.SUBMITTING, State.UNKNOWN)
+            if row.number not in self.given_up
+        ]
+        handed_out = sum(tally.ok + tally.failed for tally in tallies)
+        end: End = "stopped"
+        if total is not None and handed_out == total:
+            end = "complete"
+        elif self.capped:
+            end = "capped"
+        elif self.delivered:
+            end = "drained" if self.drained else "unknown" if unknown else "unreadable" if self.unreadable else "stopped"
+        return summary(end, total, tallies, ledger.failures(), unknown, self.unreadable.values())
+
+    async def plan(self, part: Part) -> None:
+        await self.disk(self.ledger.plan, [part])
+        self.account.add(part.images)
+        self.signal.set()
+
+    async def plan_again(self, row: Row, part: Part) -> Row:
+        """Images of a request that ended are planned once more, after a rest; the request itself stays uncollected."""
+        child = await self.disk(self.ledger.plan_again, row.number, part, attempt=row.attempt + 1)
+        return await self._planned_again(child, row, part.images)
+
+    async def collected(self, taken: Sequence[Harvest], again: Part | None) -> None:
+        """The consumer has taken all that these requests brought; `again` are images of the first to be sent again."""
+        rows = [(harvest.row.number, harvest.ok, harvest.failures) for harvest in taken]
+        child = await self.disk(self.ledger.collected, rows, again)
+        for harvest in taken:
+            row, repeated = harvest.row, len(harvest.again)
+            self.account.move(row.images, State.DONE if row.code is None else State.FAILED, State.COLLECTED)
+            self.account.ok += harvest.ok
+            self.account.failed += len(harvest.failures) - repeated
+            self.telemetry.images(harvest.ok, len(harvest.failures) - repeated, repeated)
+        if child is not None and again is not None:
+            await self._planned_again(child, taken[0].row, again.images)
+        self.signal.set()
+
+    async def _planned_again(self, child: int, row: Row, images: int) -> Row:
+        rest = min(_LONGEST_REST, self._rest * 2.0 ** min(row.attempt - 1, 16))
+        self.rests[child] = self.clock() + rest
+        self.account.add(images)
+        self.plans += 1
+        self.telemetry.event("images are sent again", request=child, parent=row.number, images=images, rest=rest)
+        self.signal.set()
+        return await self.disk(self.ledger.row, child)
+
+    async def intend(self, row: Row, cost: float) -> Row:
+        """The request is about to be sent; returns it as it is now."""
+        self.sending += 1
+        try:
+            await self.disk(self.ledger.intend, row.number, cost)
+        except BaseException:
+            self.sending -= 1
+            raise
+        self.window += row.images
+        self.account.move(row.images, State.PLANNED, State.SUBMITTING)
+        row = replace(row, state=State.SUBMITTING, cost=cost, sent=time.time())
+        self.account.send(row)
+        return row
+
+    async def accepted(self, row: Row, operation: str) -> None:
+        await self.disk(self.ledger.accepted, row.number, operation)
+        self.accepted_any = True
+        self.account.move(row.images, State.SUBMITTING, State.RUNNING)
+        self.window -= row.images
+        self._watch(operation, row)
+        self.signal.set()
+
+    async def refused(self, row: Row, error: str) -> None:
+        await self.disk(self.ledger.refused, row.number, error)
+        self.window -= row.images
+        self.account.move(row.images, State.SUBMITTING, State.PLANNED)
+        self.account.unsend(row)
+        self.account.refusals += 1
+        self.plans += 1
+        self.signal.set()
+
+    async def rejected(self, row: Row, code: int, error: str) -> None:
+        """The service refused it for what it holds: each of its images gets that error."""
+        await self.disk(self.ledger.ended, row.number, code, error)
+        self.window -= row.images
+        self.account.move(row.images, State.SUBMITTING, State.FAILED)
+        self.ended.append(row.number)
+        self.signal.set()
+
+    async def doubted(self, row: Row, error: str) -> None:
+        """The answer to a submit was lost."""
+        await self.disk(self.ledger.doubted, row.number, error)
+        self.account.move(row.images, State.SUBMITTING, State.UNKNOWN)
+        self.window -= row.images
+        self._doubt(row, accepted=False)
+        self.telemetry.event("a request is in doubt", level=logging.WARNING, request=row.number, images=row.images, error=error)
+        self.signal.set()
+
+    async def vanished(self, operation: str, error: str) -> None:
+        """An accepted operation is not known to the server any more."""
+        row = self.running[operation].row
+        await self.disk(self.ledger.doubted, row.number, error)
+        self._unwatch(operation)
+        self.account.move(row.images, State.RUNNING, State.UNKNOWN)
+        self._doubt(row, accepted=True)
+        self.telemetry.event("an operation is gone", level=logging.WARNING, request=row.number, operation=operation, error=error)
+        self.signal.set()
+
+    async def finished(self, operation: str, code: int | None, error: str | None) -> None:
+        """A running operation ended."""
+        running = self.running[operation]
+        row = running.row
+        # It runs until the ledger says otherwise: in between, the job must not seem to be over.
+        await self.disk(self.ledger.ended, row.number, code, error)
+        self._unwatch(operation)
+        self._end(row, State.RUNNING, code)
+        self.telemetry.operation(status_code(code).name if code is not None else "OK", self.clock() - running.since)
+        self.telemetry.event("an operation ended", request=row.number, operation=operation, code=code, error=error)
+
+    async def settled(self, doubt: Doubt, operation: str | None, code: int | None = None, error: str | None = None) -> None:
+        """A doubt is over: the request was accepted, and has ended."""
+        row = doubt.row
+        if operation is not None:
+            await self.disk(self.ledger.accepted, row.number, operation)
+        await self.disk(self.ledger.ended, row.number, code, error)
+        self._drop(doubt)
+        self._end(row, State.UNKNOWN, code)
+        self.telemetry.event("a doubt is settled", request=row.number, operation=operation, error=error)
+
+    async def absent(self, doubt: Doubt) -> None:
+        """A doubt is over: the request was never accepted; its images are planned again."""
+        row = doubt.row
+        await self.disk(self.ledger.absent, row.number, "proved not to have been accepted")
+        self._drop(doubt)
+        self.account.move(row.images, State.UNKNOWN, State.COLLECTED)
+        self.account.unsend(row)
+        self.account.add(row.images)
+        self.plans += 1
+        self.telemetry.event("a doubt is settled: the request was not accepted", request=row.number)
+        self.signal.set()
+
+    def give_up(self, doubt: Doubt, reason: str) -> None:
+        """A doubt outlives this run."""
+        self._drop(doubt)
+        self.given_up[doubt.row.number] = self.unsettled(doubt.row, reason)
+        self.telemetry.event("a request stays in doubt", level=logging.WARNING, request=doubt.row.number, reason=reason)
+        self.signal.set()
+
+    def release(self, doubt: Doubt) -> None:
+        """The doubt is old: it no longer takes room in the window, which it may never have taken at the service."""
+        if doubt.counted:
+            doubt.counted = False
+            self.window -= doubt.row.images
+            self.signal.set()
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing moves at the service that this job knows of."""
+        return not self.sending and not self.running
+
+    @property
+    def over(self) -> bool:
+        """No request will end any more."""
+        if self.stopped:
+            return True
+        if not self.quiet:
+            return False
+        return self.draining or (self.planned_all and not self.account.requests[State.PLANNED] and not self.doubts)
+
+    @property
+    def stuck(self) -> bool:
+        """Nothing will move any more unless a doubt is settled or given up."""
+        return self.quiet and (self.draining or (self.idle and self.starved))
+
+    def unsettled(self, row: Row, reason: str) -> Unsettled:
+        return Unsettled(
+            request=row.number,
+            first=row.first,
+            images=row.images,
+            destination=self.destination(row),
+            operation=row.operation,
+            sent=row.sent,
+            reason=reason,
+        )
+
+    def _watch(self, operation: str, row: Row) -> None:
+        self.running[operation] = Running(replace(row, state=State.RUNNING, operation=operation), self.clock())
+        self.window += row.images
+        self.service.watch(operation)
+
+    def _unwatch(self, operation: str) -> None:
+        self.window -= self.running.pop(operation).row.images
+
+    def _doubt(self, row: Row, *, accepted: bool) -> None:
+        self.doubts[row.number] = Doubt(row, self.destination(row), self.clock(), accepted)
+        self.window += row.images
+
+    def _drop(self, doubt: Doubt) -> None:
+        self.release(doubt)
+        del self.doubts[doubt.row.number]
+
+    def _end(self, row: Row, before: State, code: int | None) -> None:
+        self.account.move(row.images, before, State.DONE if code is None else State.FAILED)
+        self.account.end(row.images, self.clock())
+        self.ended.append(row.number)
+        self.signal.set()

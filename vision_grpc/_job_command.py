@@ -1,0 +1,177 @@
+"""A job of the command line: on the embedded server for local pictures, on Google Cloud for gs:// URIs; resumed by its ledger."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import shlex
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision_grpc._command import Order, Voice, client_settings, objects
+from vision_grpc._inputs import OUTPUT, PictureObjects
+from vision_grpc._job_id import own_ledger
+from vision_grpc._output import Publisher
+from vision_grpc._progress import JobBar
+from vision_grpc._session import Session
+from vision_grpc._summary import count
+from vision_grpc.aio import AsyncClient
+from vision_grpc.job import AnnotationJob, ImageResult, Summary
+from vision_grpc.objects import LocalFiles, Objects
+from vision_grpc.requests import FEATURE_NAMES
+
+if TYPE_CHECKING:
+    from vision_grpc.emulator import Emulator
+
+OK, IMAGES_FAILED, SERVICE, RUNNING, UNKNOWN, CAPPED = 0, 1, 3, 5, 6, 7
+
+
+class JobCommand:
+    """Runs one job to its end."""
+
+    def __init__(self, options: argparse.Namespace, order: Order, voice: Voice) -> None:
+        self._options = options
+        self._order = order
+        self._voice = voice
+        self._ledger = Path(options.job) if options.job else own_ledger(options, order)
+        self._lines = self._ledger.with_name(f"{self._ledger.name}.results.jsonl")
+
+    def run(self) -> int:
+        """Returns the exit code.
+
+        Raises:
+            VisionError, OSError, ImportError: What stopped it; `how_to_go_on` says the rest.
+        """
+        # What may not be written to is noticed before anything is paid for.
+        self._ledger.parent.mkdir(parents=True, exist_ok=True)
+        if self._order.inputs.local:
+            return self._run_local()
+        options, order = self._options, self._order
+        found = objects(options, order.output)
+        client = AsyncClient(**client_settings(options))  # type: ignore[arg-type]
+        self._voice.say(f"annotating {count(len(order.inputs), 'image')} on {client.target}; the job's ledger is {self._ledger}")
+        bar = JobBar(None, counted=False, enabled=not self._voice.quiet)
+        return self._annotate(client, found, found.read, order.output, bar)
+
+    def _run_local(self) -> int:
+        from vision_grpc.emulator import Emulator
+        from vision_grpc.emulator.annotators import annotate_bytes, check_available
+
+        order = self._order
+        check_available({wanted.type for wanted in order.features})
+        output = Path(order.output)
+        output.mkdir(parents=True, exist_ok=True)
+        found = PictureObjects(order.inputs, output)
+        bar = JobBar(len(order.inputs), counted=True, enabled=not self._voice.quiet)
+        lock = threading.Lock()
+
+        def annotator(content: bytes, request: bytes) -> bytes:
+            try:
+                return annotate_bytes(content, request)
+            finally:
+                with lock:
+                    bar.advance()
+
+        server: Emulator
+        state = self._ledger.with_suffix(".operations")
+        with Emulator(objects=found, annotator=annotator, state=state) as server:
+            say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
+            self._voice.say(f"{say}; nothing leaves this machine")
+            client = AsyncClient(emulator=server.target)
+            return self._annotate(client, found, LocalFiles().read, f"gs://{OUTPUT}/", bar)
+
+    def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
+        publisher = Publisher(self._order.output, self._options.format, found, self._voice)
+
+        def told(result: ImageResult, line: bytes) -> None:
+            if self._options.json:
+                self._voice.data(line.decode())
+            publisher.show(result)
+
+        async def main() -> tuple[Session, Summary]:
+            job = AnnotationJob(self._order.inputs.uris, client=client, objects=found, output=destination, **self._settings())
+            session = Session(
+                job,
+                self._lines,
+                names=lambda result: replace(result, uri=self._order.inputs.names[result.index]),
+                keep_context=not self._order.inputs.local,
+                told=told,
+                say=self._voice.say,
+                bar=bar,
+                timeout=self._options.timeout,
+            )
+            async with client:
+                return session, await session.run()
+
+        session, summary = asyncio.run(main())
+        if summary.end == "complete":
+            code = publisher.publish(self._lines, picture, ok=summary.ok, failed=summary.failed)
+            self._again(summary)
+            if not self._options.job:
+                self._forget()
+            return code
+        return self._incomplete(session, summary)
+
+    def _settings(self) -> dict[str, Any]:
+        options, order = self._options, self._order
+        given = {
+            "image_context": order.context,
+            "batch_size": options.batch_size,
+            "labels": dict(options.label or ()),
+            "attempts": options.attempts,
+            "images_in_flight": options.images_in_flight,
+            "requests_per_minute": options.requests_per_minute,
+            "max_images": options.max_images,
+            "max_cost": options.max_cost,
+            "prices": {FEATURE_NAMES[name.lower().replace("-", "_")]: price for name, price in options.price or ()} or None,
+        }
+        kept = {name: value for name, value in given.items() if value is not None}
+        return {
+            "features": order.features,
+            "ledger": self._ledger,
+            "order": "input",
+            "resubmit_unknown": options.resubmit_unknown,
+            **kept,
+        }
+
+    def _again(self, summary: Summary) -> None:
+        more = {tries: images for tries, images in summary.attempts.items() if tries > 1}
+        if more:
+            words = ", ".join(f"{count(images, 'image')} {tries} times" for tries, images in sorted(more.items()))
+            self._voice.say(f"sent again after passing failures: {words}; {summary.sent:,} images sent in all")
+
+    def _incomplete(self, session: Session, summary: Summary) -> int:
+        """Says why the job is not complete, and how to go on."""
+        done = summary.ok + summary.failed
+        say = self._voice.say if not self._voice.quiet else lambda text: print(text, file=sys.stderr)
+        for words, requests in (("not known whether accepted", summary.unknown), ("done, but not readable", summary.unreadable)):
+            for request in requests:
+                images = f"{count(request.images, 'image')} from {request.first:,} on"
+                say(f"{words}: {images}, to {request.destination} ({request.reason})")
+        of = "" if summary.total is None else f" of {summary.total:,}"
+        say(f"{done:,}{of} images are in {self._lines}; nothing is lost. {self.how_to_go_on()}")
+        if summary.end == "unknown":
+            say("to send the requests in doubt again, which may pay for them twice, add --resubmit-unknown")
+        if session.interrupted is not None:
+            return 128 + session.interrupted
+        if session.timed_out:
+            return RUNNING
+        return {"unknown": UNKNOWN, "capped": CAPPED}.get(summary.end, SERVICE)
+
+    def how_to_go_on(self) -> str:
+        """How this job is resumed."""
+        if self._options.job:
+            return f"Resume: the same command, with --job {shlex.quote(str(self._ledger))}"
+        return f"Resume: run the same command again (its ledger is {self._ledger})"
+
+    def _forget(self) -> None:
+        """Removes the ledger of a job that nobody asked to keep, and that is complete."""
+        for path in self._ledger.parent.glob(f"{self._ledger.stem}.*"):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._ledger.parent.rmdir()

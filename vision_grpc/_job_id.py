@@ -1,0 +1,44 @@
+"""Names for runs and jobs of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vision_grpc._command import Order
+
+_HARMLESS = ("attempts", "images_in_flight", "json", "max_cost", "max_images", "price", "quiet", "requests_per_minute", "resubmit_unknown")
+_HARMLESS += ("format", "inputs", "job", "no_wait", "quota_project", "status", "timeout", "uri_column", "uris_from", "wait")
+"""Options that may differ between a run and its resume."""
+
+
+def new_run() -> str:
+    """A name that no other run has, and that sorts by time."""
+    return f"run-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def own_ledger(options: argparse.Namespace, order: Order) -> Path:
+    """Where a run without --job keeps its ledger: the same command over the same inputs finds it again, any other does not.
+
+    It lies in the output folder, or for gs:// outputs in ``$XDG_STATE_HOME/vision-grpc``.
+    """
+    asked = {name: value for name, value in vars(options).items() if name not in _HARMLESS}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
+    for name, uri in zip(order.inputs.names, order.inputs.uris, strict=True):
+        digest.update(f"{name}\0{uri}\0".encode(errors="surrogateescape"))
+        if order.inputs.local:
+            # A picture that was changed is another picture.
+            status = Path(name).stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
+    if order.inputs.local:
+        folder = Path(order.output) / ".vision-grpc"
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "vision-grpc"
+    return folder / f"{digest.hexdigest()[:16]}.db"

@@ -1,0 +1,108 @@
+"""A job's inputs, read once and ahead of their sending, cut into requests and written into the ledger; or compared with it.
+
+The inputs are never held: one request's worth at a time. They are read to their end at the disk's pace, not at the quota's,
+so that a crash an hour later does not need them again, and the time left is known early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from vision_grpc._plan import Part, Template
+from vision_grpc.errors import ConfigError, LedgerError
+
+if TYPE_CHECKING:
+    from vision_grpc._desk import Desk
+    from vision_grpc._plan import JobInput
+    from vision_grpc.ledger import Ledger
+
+    JobInputs = Iterable[JobInput] | AsyncIterable[JobInput]
+
+
+async def parts(inputs: JobInputs, size: int, template: Template) -> AsyncGenerator[Part, None]:
+    """The inputs cut into parts of at most `size`. Ordinary iterables are read in a thread: they may wait for a network.
+
+    Raises:
+        ConfigError: An input is wrong; those before it have been yielded.
+    """
+    if isinstance(inputs, str | bytes):
+        raise ConfigError("inputs must be several URIs or requests, not one string: write [uri]")
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, "vision-grpc-inputs") as thread:
+        first = 0
+        if isinstance(inputs, AsyncIterable):
+            chunks = _asynchronous(inputs, size)
+        else:
+            iterator = iter(inputs)
+            chunks = _synchronous(lambda: list(islice(iterator, size)), thread)
+        async for items in chunks:
+            yield await loop.run_in_executor(thread, template.pack, first, items)
+            first += len(items)
+
+
+async def _synchronous(read: Callable[[], list[JobInput]], thread: ThreadPoolExecutor) -> AsyncGenerator[list[JobInput], None]:
+    loop = asyncio.get_running_loop()
+    while items := await loop.run_in_executor(thread, read):
+        yield items
+
+
+async def _asynchronous(inputs: AsyncIterable[JobInput], size: int) -> AsyncGenerator[list[JobInput], None]:
+    items: list[JobInput] = []
+    async for item in inputs:
+        items.append(item)
+        if len(items) == size:
+            yield items
+            items = []
+    if items:
+        yield items
+
+
+async def plan_all(desk: Desk, inputs: JobInputs | None, size: int, template: Template) -> None:
+    """Writes the inputs into the ledger, or compares them with it; only then is anything sent.
+
+    Raises:
+        ConfigError: An input is wrong.
+        LedgerError: The ledger is of other inputs, or needs them and there are none.
+    """
+    ledger, total = desk.ledger, desk.account.total
+    planned = await desk.disk(ledger.planned_images)
+    if inputs is None:
+        if total is None:
+            raise LedgerError(f"the inputs of {ledger.path} were not yet read to their end: resume with the same inputs, not with None")
+        read = total
+    else:
+        read = 0
+        async with aclosing(parts(inputs, size, template)) as pieces:
+            async for part in pieces:
+                if part.first < planned:
+                    await desk.disk(_compare, ledger, part)
+                elif total is None:
+                    await desk.plan(part)
+                read += part.images
+                if read >= planned and not desk.checked and total is None:
+                    desk.checked = True
+                    desk.signal.set()
+        if read < planned or (total is not None and read != total):
+            raise LedgerError(
+                f"the ledger {ledger.path} belongs to a job with other inputs: it holds {max(planned, total or 0):,} images and these are "
+                f"{read:,}; resume with the same inputs in the same order, or name another ledger for another job"
+            )
+        if total is None:
+            await desk.disk(ledger.plan_ends, read)
+    desk.account.total = read
+    desk.checked = desk.planned_all = True
+    desk.signal.set()
+
+
+def _compare(ledger: Ledger, part: Part) -> None:
+    row, digest = ledger.root_at(part.first) or (None, b"")
+    if row is None or (row.first, row.images, digest) != (part.first, part.images, part.digest):
+        raise LedgerError(
+            f"the ledger {ledger.path} belongs to a job with other inputs: images {part.first + 1} to {part.first + part.images} differ; "
+            "resume with the same inputs in the same order, or name another ledger for another job"
+        )

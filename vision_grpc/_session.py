@@ -1,0 +1,155 @@
+"""One job as the command line runs it: its ledger, its results.jsonl as it grows, its signals, its progress."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vision_grpc._encode import dumps
+from vision_grpc._output import row
+from vision_grpc._progress import JobBar
+from vision_grpc.errors import LedgerError
+
+if TYPE_CHECKING:
+    from vision_grpc.job import AnnotationJob, ImageResult, Summary
+
+_TERM_SECONDS = 25.0
+"""Seconds that SIGTERM leaves for what runs; container platforms kill after 30."""
+
+
+class Lines:
+    """results.jsonl while it grows beside the ledger: one line an image, in input order, on the disk before the ledger says collected."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a+b")
+        self._placed = False
+
+    def append(self, first: int, lines: list[bytes]) -> None:
+        """Adds the lines of the images from index `first` on; what an earlier run wrote from there on is replaced.
+
+        Raises:
+            LedgerError: The file lacks lines that the ledger says were written.
+        """
+        if not self._placed:
+            self._place(first)
+        self._file.write(b"".join(lines))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _place(self, first: int) -> None:
+        self._placed = True
+        self._file.seek(0)
+        for number in range(first):
+            if not self._file.readline().endswith(b"\n"):
+                raise LedgerError(f"{self.path} should hold the results of {first:,} images, and holds {number:,}: it was changed since")
+        self._file.truncate(self._file.tell())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Session:
+    """Runs a job to its end, or to the user's.
+
+    Attributes:
+        interrupted: The signal that ended it, None where none did.
+        timed_out: The deadline passed.
+        failed: Images with an error, of those handed out in this run.
+    """
+
+    def __init__(
+        self,
+        job: AnnotationJob,
+        lines: Path,
+        *,
+        names: Callable[[ImageResult], ImageResult],
+        keep_context: bool,
+        told: Callable[[ImageResult, bytes], None],
+        say: Callable[[str], None],
+        bar: JobBar,
+        timeout: float | None,
+    ) -> None:
+        self.interrupted: signal.Signals | None = None
+        self.timed_out = False
+        self._job = job
+        self._lines = lines
+        self._names = names
+        self._keep_context = keep_context
+        self._told = told
+        self._say = say
+        self._bar = bar
+        self._timeout = timeout
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Summary:
+        """Collects every result; returns what the job came to.
+
+        Raises:
+            VisionError: What ended the job; its ledger takes it up again.
+        """
+        lines = Lines(self._lines)
+        with contextlib.closing(lines), self._signals(), self._bar:
+            watcher = asyncio.create_task(self._watch())
+            try:
+                async with contextlib.aclosing(self._job.slices()) as slices:
+                    async for results in slices:
+                        named = [self._names(result) for result in results]
+                        encoded = [dumps(row(result, keep_context=self._keep_context)) + b"\n" for result in named]
+                        lines.append(results[0].index, encoded)
+                        for result, line in zip(named, encoded, strict=True):
+                            self._told(result, line)
+            finally:
+                watcher.cancel()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(watcher, *self._tasks, return_exceptions=True)
+                await self._job.close()
+        return self._job.summary
+
+    async def _watch(self) -> None:
+        """Draws the progress, and ends the job at its deadline."""
+        loop = asyncio.get_running_loop()
+        until = None if self._timeout is None else loop.time() + self._timeout
+        while True:
+            self._bar.show(self._job.progress)
+            if until is not None and loop.time() >= until:
+                self.timed_out = True
+                self._job.stop()
+                return
+            await asyncio.sleep(0.2 if until is None else min(0.2, max(0.0, until - loop.time())))
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handled: list[signal.Signals] = []
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or Windows
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._signalled, number)
+                handled.append(number)
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        again = self.interrupted is not None
+        self.interrupted = number
+        if again:
+            self._job.stop()
+            return
+        deadline = _TERM_SECONDS if number is signal.SIGTERM else None
+        limit = f" for at most {deadline:g} s" if deadline else "; interrupt again to stop at once, which loses nothing"
+        self._say(f"sending nothing more, and waiting for what runs at the service{limit}")
+        task = asyncio.ensure_future(self._drain(deadline))
+        self._tasks.add(task)
+
+    async def _drain(self, deadline: float | None) -> None:
+        if not await self._job.drain(deadline):
+            self._job.stop()

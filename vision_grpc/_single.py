@@ -1,0 +1,128 @@
+"""Operations of the command line without a job: start and leave them (--no-wait), or take them up by name (--wait)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vision_grpc import v1
+from vision_grpc._command import Order, Voice, client_settings, objects
+from vision_grpc._encode import dumps
+from vision_grpc._job_id import new_run
+from vision_grpc._output import Publisher, row
+from vision_grpc._progress import Bar
+from vision_grpc._summary import count
+from vision_grpc._whole_file import whole_file
+from vision_grpc.client import Client
+from vision_grpc.errors import VisionError
+from vision_grpc.requests import image_requests, split_requests
+from vision_grpc.results import ImageResult, read_results
+
+if TYPE_CHECKING:
+    from vision_grpc._operations import ImagesResponse
+
+
+class Operations:
+    """Starts operations, or waits for them.
+
+    Attributes:
+        names: Those that were started or named.
+        submitting: A request is being sent at this moment.
+    """
+
+    def __init__(self, options: argparse.Namespace, order: Order, voice: Voice) -> None:
+        self.names: list[str] = list(options.wait or ())
+        self.submitting = False
+        self._options = options
+        self._order = order
+        self._voice = voice
+
+    def start(self) -> int:
+        """Starts an operation for each 2,000 images and prints its name; returns the exit code."""
+        order, options = self._order, self._options
+        prefix = f"{order.output}{new_run()}/"
+        with Client(**self._settings()) as client:
+            self._voice.say(f"starting {count(len(order.inputs), 'image')} on {client.target}")
+            requests = image_requests(order.inputs.uris, order.features, order.context)
+            for number, part in enumerate(split_requests(requests), 1):
+                output = v1.OutputConfig(batch_size=options.batch_size or 0)
+                output.gcs_destination.uri = f"{prefix}{number}/"
+                self.submitting = True
+                operation = client.async_batch_annotate(part, output, labels=dict(options.label or ()))
+                self.submitting = False
+                self.names.append(operation.name)
+                self._voice.data((json.dumps({"operation": operation.name}) if options.json else operation.name) + "\n")
+        self._voice.say(f"resume with: {self.resume_line()}")
+        return 0
+
+    def wait(self) -> int:
+        """Waits for the operations, and writes and shows their results; returns the exit code.
+
+        Raises:
+            WaitTimeout: --timeout passed.
+            OperationFailed: One of them failed.
+        """
+        with Client(**self._settings()) as client:
+            destinations = self._destinations(client)
+        found = objects(self._options, destinations[0])
+        publisher = Publisher(self._order.output or destinations[0], self._options.format, found, self._voice)
+        with tempfile.TemporaryDirectory() as folder:
+            lines = Path(folder) / "results.jsonl"
+            with whole_file(lines) as file:
+                for result in self._results(destinations, found):
+                    line = dumps(row(result, keep_context=True)) + b"\n"
+                    file.write(line)
+                    if self._options.json:
+                        self._voice.data(line.decode())
+                    publisher.show(result)
+            return publisher.publish(lines, found.read)
+
+    def _results(self, destinations: Iterable[str], found: Any) -> Iterator[ImageResult]:
+        results = (result for destination in destinations for result in read_results(destination, objects=found))
+        return (replace(result, index=index) for index, result in enumerate(results))
+
+    def _destinations(self, client: Client) -> list[str]:
+        destinations: dict[str, str] = {}
+        with Bar(len(self.names), "operations", enabled=not self._voice.quiet) as bar:
+            for name, outcome in self._outcomes(client):
+                if isinstance(outcome, VisionError):
+                    raise outcome
+                destinations[name] = outcome.output_config.gcs_destination.uri
+                bar.advance()
+        return [destinations[name] for name in self.names]
+
+    def _outcomes(self, client: Client) -> Iterable[tuple[str, ImagesResponse | VisionError]]:
+        timeout = self._options.timeout
+        if len(self.names) == 1:
+            # One operation can be waited for by the server itself, without polls.
+            return [(self.names[0], client.wait_operation(self.names[0], timeout=timeout))]
+        return client.wait_operations(self.names, timeout=timeout)
+
+    def _settings(self) -> dict[str, Any]:
+        return client_settings(self._options)
+
+    def resume_line(self) -> str:
+        """The command that takes these operations up."""
+        words = [part for name in self.names for part in ("--wait", name)]
+        for option in ("output", "location", "endpoint", "quota_project"):
+            if value := getattr(self._options, option):
+                words += [f"--{option.replace('_', '-')}", value]
+        for name, folder in self._options.bucket or ():
+            words += ["--bucket", f"{name}={folder}"]
+        return "python -m vision_grpc.submit " + shlex.join(words)
+
+    def how_to_go_on(self) -> str:
+        """The words for an end that leaves operations running."""
+        words = []
+        if self.submitting:
+            words.append("a request was being sent: the service may have accepted it; look for it before sending it again")
+        if self.names:
+            noun = "this operation runs on, and is" if len(self.names) == 1 else f"these {len(self.names)} operations run on, and are"
+            words.append(f"{noun} taken up again by: {self.resume_line()}")
+        return "; ".join(words)
