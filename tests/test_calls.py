@@ -1,5 +1,6 @@
 """A call with its retries, driven by hand: what is sent again and what never is, and how each failure is told."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,8 @@ def retry_after(seconds: float) -> bytes:
     """A google.rpc.Status that asks for a pause."""
     packed = PackedAny()
     packed.Pack(error_details_pb2.RetryInfo(retry_delay={"seconds": int(seconds), "nanos": round(seconds % 1 * 1e9)}))
-    return Status(code=8, details=[packed]).SerializeToString()
+    serialised: bytes = Status(code=8, details=[packed]).SerializeToString()
+    return serialised
 
 
 def submit(stage: Stage, *outcomes: object, timeout: float | None = 60.0) -> Any:
@@ -261,27 +263,26 @@ async def test_both_drivers_do_the_same() -> None:
     """run and arun answer a flow alike: replies are sent, gRPC's and credentials' errors thrown, all else passes through."""
     outcomes: list[object] = [CONNECTED, Failed(grpc.StatusCode.RESOURCE_EXHAUSTED), None, OPERATION]
 
-    def perform(step: object, script: list[object]) -> object:
+    def perform(script: list[object], _: object) -> object:
         outcome = script.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    async def aperform(step: object, script: list[object]) -> object:
-        return perform(step, script)
+    async def aperform(script: list[object], step: object) -> object:
+        return perform(script, step)
 
     stage = Stage()
     for ending in (OPERATION, AuthError("no key"), Failed(grpc.StatusCode.INTERNAL), KeyError("a bug")):
         sync, other = [*outcomes[:-1], ending], [*outcomes[:-1], ending]
+        flows = [call(stage.context, SUBMIT, REQUEST, timeout=None) for _ in range(2)]
         results: list[object] = []
         try:
-            results.append(run(call(stage.context, SUBMIT, REQUEST, timeout=None), lambda step, script=sync: perform(step, script)))  # type: ignore[misc]
+            results.append(run(flows[0], functools.partial(perform, sync)))
         except Exception as error:
             results.append(str(error))
         try:
-            results.append(
-                await arun(call(stage.context, SUBMIT, REQUEST, timeout=None), lambda step, script=other: aperform(step, script))
-            )  # type: ignore[misc]
+            results.append(await arun(flows[1], functools.partial(aperform, other)))
         except Exception as error:
             results.append(str(error))
         assert results[0] == results[1]

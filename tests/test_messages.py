@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from google.protobuf import any_pb2, json_format
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -384,7 +384,7 @@ def test_each_collection_is_listed() -> None:
     waits = waits_for(stage, wanted)
     ended = stage.play(waits.round(), page([]), page([]), page([]), page([]), [finished(name) for name in wanted])
     assert len(ended) == 4
-    assert [step.request.name for step in stage.steps[:4]] == ["locations/us", "operations", "projects/a", "projects/a/locations/eu"]  # type: ignore[attr-defined]
+    assert [step.request.name for step in stage.steps[:4]] == ["locations/us", "operations", "projects/a", "projects/a/locations/eu"]
 
 
 @pytest.mark.parametrize("code", ["UNIMPLEMENTED", "INVALID_ARGUMENT", "PERMISSION_DENIED"])

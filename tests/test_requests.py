@@ -300,7 +300,7 @@ def test_requests_that_are_refused(changes: dict[str, Any], words: str) -> None:
     request = whole(**{name: value for name, value in changes.items() if value is not None})
     for name, value in changes.items():
         if value is None:
-            request.ClearField(name)  # type: ignore[arg-type]
+            request.ClearField(name)
     assert words in refused(lambda: check_request(request))
 
 
@@ -416,7 +416,7 @@ def test_a_message_whose_bytes_do_not_convert() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="other.proto", package="other")
     field = file.message_type.add(name="AnnotateImageRequest").field.add(name="image", number=1)
     field.type, field.label = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES, descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     other: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("other.AnnotateImageRequest"))
     words = refused(lambda: async_request(v1, [other(image=b"\xff\xff")], OUT, None, None))
     assert "requests[0]: the other.AnnotateImageRequest does not convert to google.cloud.vision.v1.AnnotateImageRequest" in words

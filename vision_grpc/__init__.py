@@ -22,15 +22,20 @@ if TYPE_CHECKING:
         VisionError,
         WaitTimeout,
     )
+    from vision_grpc.job import AnnotationJob, run_job
+    from vision_grpc.messages import from_json, to_dict, to_json
     from vision_grpc.requests import image_requests, split_requests
+    from vision_grpc.results import ImageResult, aread_results, read_results
 
 __all__ = [
+    "AnnotationJob",
     "AsyncClient",
     "AuthError",
     "CallError",
     "Client",
     "ConfigError",
     "ImageError",
+    "ImageResult",
     "LedgerError",
     "OperationFailed",
     "Polling",
@@ -38,21 +43,35 @@ __all__ = [
     "Retry",
     "VisionError",
     "WaitTimeout",
+    "aread_results",
+    "from_json",
     "image_requests",
     "operation_metadata",
     "operation_response",
+    "read_results",
+    "run_job",
     "split_requests",
+    "to_dict",
+    "to_json",
 ]
 
 _HOME = {
+    "AnnotationJob": "job",
     "AsyncClient": "aio",
     "Client": "client",
+    "ImageResult": "results",
     "Polling": "config",
     "Retry": "config",
+    "aread_results": "results",
+    "from_json": "messages",
     "image_requests": "requests",
     "operation_metadata": "_base",
     "operation_response": "_base",
+    "read_results": "results",
+    "run_job": "job",
     "split_requests": "requests",
+    "to_dict": "messages",
+    "to_json": "messages",
 }
 
 

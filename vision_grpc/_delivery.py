@@ -78,8 +78,6 @@ class Delivery:
             taken: list[Harvest] = []
             try:
                 row = await self._ended(row)
-                if row.state is State.COLLECTED:
-                    continue  # proved absent: its images are another request's now, which is the next head
                 async with aclosing(self._merged(row, taken)) as merged:
                     async for results in merged:
                         yield results
@@ -142,11 +140,15 @@ class Delivery:
         return await desk.plan_again(row, harvest.part.select(counting.again))
 
     async def _ended(self, row: Row) -> Row:
-        """Waits until the request has ended; raises _Missing where it will not in this run."""
+        """Waits until the request, or what took its place, has ended; raises _Missing where it will not in this run."""
         desk = self._desk
         while True:
             seen = desk.signal.moment
             row = await desk.disk(desk.ledger.row, row.number)
+            if row.state is State.COLLECTED and row.sent is None:
+                # Proved never to have been accepted: its images are another request's now.
+                row = await desk.disk(desk.ledger.child, row.number) or row
+                continue
             if row.state in (State.DONE, State.FAILED, State.COLLECTED):
                 return row
             if row.number in desk.given_up or (desk.draining and (row.state is State.PLANNED or row.number in desk.doubts)):

@@ -191,7 +191,9 @@ class Desk:
         child = await self.disk(self.ledger.collected, rows, again)
         for harvest in taken:
             row, repeated = harvest.row, len(harvest.again)
-            self.account.move(row.images, State.DONE if row.code is None else State.FAILED, State.COLLECTED)
+            if row.state is State.COLLECTED:
+                continue  # in the order of completion, by an earlier run
+            self.account.move(row.images, row.state, State.COLLECTED)
             self.account.ok += harvest.ok
             self.account.failed += len(harvest.failures) - repeated
             self.telemetry.images(harvest.ok, len(harvest.failures) - repeated, repeated)

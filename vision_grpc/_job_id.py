@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vision_grpc._command import Order
 
-_HARMLESS = ("attempts", "images_in_flight", "json", "max_cost", "max_images", "price", "quiet", "requests_per_minute", "resubmit_unknown")
-_HARMLESS += ("format", "inputs", "job", "no_wait", "quota_project", "status", "timeout", "uri_column", "uris_from", "wait")
+_HARMLESS = frozenset(
+    "attempts format images_in_flight inputs job json max_cost max_images no_wait price quiet quota_project requests_per_minute"
+    " resubmit_unknown status timeout uri_column uris_from wait".split()
+)
 """Options that may differ between a run and its resume."""
 
 

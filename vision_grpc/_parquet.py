@@ -16,7 +16,7 @@ from vision_grpc._encode import encode
 from vision_grpc._whole_file import whole_file
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 _GROUP_ROWS = 2_000
 # Dense OCR is 1 MB of JSON a page: a group of such pages is closed by size long before it is by rows.
@@ -38,7 +38,7 @@ def write_parquet(results: Iterable[_facts.ResultLike], path: str | os.PathLike[
     """
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("Parquet files need pyarrow: pip install 'vision-grpc[parquet]'.", name="pyarrow") from error
 

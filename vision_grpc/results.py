@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         | os.PathLike[str]
         | v1.OutputConfig
         | v1p4beta1.OutputConfig
+        | v1p1beta1.OutputConfig
         | v1.AsyncBatchAnnotateImagesResponse
         | v1p4beta1.AsyncBatchAnnotateImagesResponse
+        | v1p1beta1.AsyncBatchAnnotateImagesResponse
         | v1.Operation
     )
     Input: TypeAlias = str | v1.AnnotateImageRequest | v1p1beta1.AnnotateImageRequest | v1p4beta1.AnnotateImageRequest

@@ -1,0 +1,51 @@
+"""A pytest plugin: the fixture ``vision_emulator``, an embedded Vision for each test that asks for one.
+
+pytest loads this module in every run of an environment that has it: nothing but pytest is imported before a fixture is used.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from vision_grpc.emulator import Emulator
+
+__all__ = ["vision_buckets", "vision_emulator", "vision_emulator_options"]
+
+
+@pytest.fixture
+def vision_buckets(tmp_path: Path) -> Mapping[str, Path]:
+    """The directory behind each gs:// bucket: new and empty ones for ``in`` and ``out``. Override it for others."""
+    buckets = {name: tmp_path / "vision-buckets" / name for name in ("in", "out")}
+    for directory in buckets.values():
+        directory.mkdir(parents=True)
+    return buckets
+
+
+@pytest.fixture
+def vision_emulator_options() -> Mapping[str, Any]:
+    """Arguments of vision_grpc.emulator.Emulator beyond its buckets: none. Override it, as in ``{"rest_port": 0}``."""
+    return {}
+
+
+@pytest.fixture
+def vision_emulator(
+    vision_buckets: Mapping[str, Path], vision_emulator_options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[Emulator]":
+    """A running embedded server, which clients find without being told where.
+
+    While the test runs VISION_EMULATOR_HOST names the server, and VISION_EMULATOR_REST_URL its REST side where that is
+    asked for. Pictures go into the directories of ``vision_buckets``, and results come out there.
+
+    Raises:
+        ImportError: a package of the extra ``pytest`` is missing.
+    """
+    from vision_grpc.emulator import Emulator
+
+    with Emulator(**{"buckets": vision_buckets, **vision_emulator_options}) as server:
+        monkeypatch.setenv("VISION_EMULATOR_HOST", server.target)
+        if vision_emulator_options.get("rest_port") is not None:
+            monkeypatch.setenv("VISION_EMULATOR_REST_URL", server.rest_url)
+        yield server
