@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from google.protobuf import json_format
 
-from vision_grpc import ImageError, _parquet, v1, v1p4beta1
-from vision_grpc._parquet import write_parquet
+from vision_grpc import ImageError, v1, v1p4beta1
+from vision_grpc import parquet as _parquet
+from vision_grpc.parquet import write_parquet
 from vision_grpc.results import ImageResult
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from vision_grpc import v1
-from vision_grpc._facts import COUNTED, counts, whole_text
-from vision_grpc._report_data import facts, frame, shapes, size_without_picture
+from vision_grpc._report.data import facts, frame, shapes, size_without_picture
+from vision_grpc._report.facts import COUNTED, counts, whole_text
 from vision_grpc.results import ImageResult
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from vision_grpc._thumbnail import ThumbnailError, thumbnail
+from vision_grpc._report.thumbnail import ThumbnailError, thumbnail
 
 ORIENTATION, MAKER, GPS = 0x0112, 0x010F, 0x8825
 

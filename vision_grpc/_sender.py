@@ -15,7 +15,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from vision_grpc._pace import Pace
 from vision_grpc._rows import Row, State
 from vision_grpc._telemetry import trace_metadata
-from vision_grpc.errors import AuthError, CallError, VisionError
+from vision_grpc.errors import AuthError, CallError, ConfigError
 
 if TYPE_CHECKING:
     from vision_grpc._desk import Desk
@@ -98,14 +98,14 @@ class Sender:
             return None, None
         now = desk.clock()
         row = await self._planned(now)
-        if row is None:
-            return None, min(desk.rests.values()) - now if desk.rests else None
-        if desk.window and desk.window + row.images > limits.images_in_flight:
-            return None, None
+        # A request at rest may come before those that have no room now.
+        rest = max(0.0, min(desk.rests.values()) - now) if desk.rests else None
+        if row is None or (desk.window and desk.window + row.images > limits.images_in_flight):
+            return None, rest
         # What is processed and not collected must not pile up, unless the consumer waits for just this request.
         waiting = desk.account.images[State.DONE] + desk.account.images[State.FAILED]
         if waiting >= limits.images_in_flight and row.first > desk.head:
-            return None, None
+            return None, rest
         pause = self._pace.wait(now)
         return (None, pause) if pause > 0 else (row, 0.0)
 
@@ -158,26 +158,31 @@ class Sender:
     async def _call(self, row: Row, request: AsyncRequest) -> None:
         desk = self._desk
         begun = desk.clock()
-        outcome = "accepted"
+        try:
+            outcome = await self._submit(row, request)
+        finally:
+            desk.sending -= 1
+            desk.signal.set()
+        desk.telemetry.request(outcome, seconds=desk.clock() - begun)
+
+    async def _submit(self, row: Row, request: AsyncRequest) -> str:
+        desk = self._desk
+        # Only what the call itself raises may end in a refusal: an accepted request whose name cannot be written stays in doubt.
         try:
             operation = await desk.service.submit(request, trace_metadata())
-            self._pace.accepted(desk.clock())
-            await desk.accepted(row, operation)
-            desk.telemetry.event("a request was accepted", request=row.number, images=row.images, operation=operation)
         except CallError as error:
-            outcome = await self._failed(row, error)
-        except VisionError as error:
-            # No credentials, or settings that the client refuses: nothing was sent.
-            outcome = "unsent"
+            return await self._failed(row, error)
+        except (AuthError, ConfigError) as error:
             await desk.refused(row, str(error))
             if isinstance(error, AuthError) and error.transient:
                 self._hold(error)
             else:
                 desk.fail(error)
-        finally:
-            desk.sending -= 1
-            desk.signal.set()
-        desk.telemetry.request(outcome, seconds=desk.clock() - begun)
+            return "unsent"
+        self._pace.accepted(desk.clock())
+        await desk.accepted(row, operation)
+        desk.telemetry.event("a request was accepted", request=row.number, images=row.images, operation=operation)
+        return "accepted"
 
     async def _failed(self, row: Row, error: CallError) -> str:
         desk = self._desk

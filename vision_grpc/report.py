@@ -19,9 +19,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from vision_grpc import _report_data
-from vision_grpc._facts import ResultLike
-from vision_grpc._thumbnail import Thumbnail, ThumbnailError, thumbnail
+from vision_grpc._report import data as _report_data
+from vision_grpc._report.facts import ResultLike
+from vision_grpc._report.thumbnail import Thumbnail, ThumbnailError, thumbnail
 from vision_grpc._whole_file import whole_file
 
 __all__ = ["local_picture", "write_report"]
@@ -139,7 +139,7 @@ def _frame(title: str) -> tuple[bytes, bytes]:
 
 
 def _asset(name: str) -> str:
-    return files("vision_grpc").joinpath("_report_page", name).read_text("utf-8")
+    return files("vision_grpc").joinpath("_report", "page", name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:

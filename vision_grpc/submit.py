@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     command = parser()
     options = command.parse_args(argv)
-    from vision_grpc._command import Voice, prepare
+    from vision_grpc._cli.command import Voice, prepare
     from vision_grpc.errors import AuthError, ConfigError, LedgerError, OperationFailed, VisionError, WaitTimeout
 
     go_on: Callable[[], str] = str
@@ -184,12 +184,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.status:
             return _status(options)
         if options.wait or options.no_wait:
-            from vision_grpc._single import Operations
+            from vision_grpc._cli.operations import Operations
 
             operations = Operations(options, order, Voice.of(options))
             go_on = operations.how_to_go_on
             return operations.wait() if options.wait else operations.start()
-        from vision_grpc._job_command import JobCommand
+        from vision_grpc._cli.job import JobCommand
 
         job = JobCommand(options, order, Voice.of(options))
         go_on = job.how_to_go_on
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from vision_grpc._status import as_json, status, table
+    from vision_grpc._cli.status import as_json, status, table
 
     numbers = status(Path(options.status))
     print(as_json(numbers) if options.json else table(numbers))

@@ -12,11 +12,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vision_grpc._command import Order
+    from vision_grpc._cli.command import Order
 
 _HARMLESS = frozenset(
-    "attempts format images_in_flight inputs job json max_cost max_images no_wait price quiet quota_project requests_per_minute"
-    " resubmit_unknown status timeout uri_column uris_from wait".split()
+    {
+        "attempts",
+        "format",
+        "images_in_flight",
+        "inputs",
+        "job",
+        "json",
+        "max_cost",
+        "max_images",
+        "no_wait",
+        "price",
+        "quiet",
+        "quota_project",
+        "requests_per_minute",
+        "resubmit_unknown",
+        "status",
+        "timeout",
+        "uri_column",
+        "uris_from",
+        "wait",
+    }
 )
 """Options that may differ between a run and its resume."""
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
-from vision_grpc._command import Order, Voice, client_settings, objects
+from vision_grpc._cli.command import Order, Voice, client_settings, objects
+from vision_grpc._cli.names import new_run
+from vision_grpc._cli.output import Publisher, row
+from vision_grpc._cli.progress import Bar
+from vision_grpc._cli.summary import count
 from vision_grpc._encode import dumps
-from vision_grpc._job_id import new_run
-from vision_grpc._output import Publisher, row
-from vision_grpc._progress import Bar
-from vision_grpc._summary import count
 from vision_grpc._whole_file import whole_file
 from vision_grpc.client import Client
 from vision_grpc.errors import VisionError

@@ -14,7 +14,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from vision_grpc import _facts, v1
+from vision_grpc import v1
+from vision_grpc._report import facts as _facts
 
 Shapes = dict[str, list[list[Any]]]
 Size = tuple[int, int]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
+from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._encode import dumps
-from vision_grpc._summary import count, describe_result
 from vision_grpc._whole_file import whole_file
 from vision_grpc.errors import ImageError
 from vision_grpc.messages import from_json, to_dict
@@ -21,7 +21,7 @@ from vision_grpc.objects import Objects
 from vision_grpc.results import ImageResult
 
 if TYPE_CHECKING:
-    from vision_grpc._command import Voice
+    from vision_grpc._cli.command import Voice
 
 FILES = {"jsonl": "results.jsonl", "html": "report.html", "parquet": "results.parquet"}
 _CONTENT_TYPES = {".jsonl": "application/jsonl", ".parquet": "application/vnd.apache.parquet", ".html": "text/html; charset=utf-8"}
@@ -114,7 +114,7 @@ class Publisher:
 
 def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:
     if name == "parquet":
-        from vision_grpc._parquet import write_parquet
+        from vision_grpc.parquet import write_parquet
 
         write_parquet(results, path)
     else:

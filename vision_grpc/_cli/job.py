@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc._command import Order, Voice, client_settings, objects
-from vision_grpc._inputs import OUTPUT, PictureObjects
-from vision_grpc._job_id import own_ledger
-from vision_grpc._output import Publisher
-from vision_grpc._progress import JobBar
-from vision_grpc._session import Session
-from vision_grpc._summary import count
+from vision_grpc._cli.command import Order, Voice, client_settings, objects
+from vision_grpc._cli.inputs import OUTPUT, PictureObjects
+from vision_grpc._cli.names import own_ledger
+from vision_grpc._cli.output import Publisher
+from vision_grpc._cli.progress import JobBar
+from vision_grpc._cli.session import Session
+from vision_grpc._cli.summary import count
 from vision_grpc.aio import AsyncClient
 from vision_grpc.job import AnnotationJob, ImageResult, Summary
 from vision_grpc.objects import LocalFiles, Objects

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision_grpc._cli.output import row
+from vision_grpc._cli.progress import JobBar
 from vision_grpc._encode import dumps
-from vision_grpc._output import row
-from vision_grpc._progress import JobBar
 from vision_grpc.errors import LedgerError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._inputs import Inputs, collect, expand, has_pattern, pictures, read_list, stage
-from vision_grpc._progress import Bar
-from vision_grpc._summary import count
+from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, pictures, read_list, stage
+from vision_grpc._cli.progress import Bar
+from vision_grpc._cli.summary import count
 from vision_grpc.config import Retry
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalObjects, Objects, open_objects

@@ -1,0 +1,1 @@
+"""What is behind ``python -m vision_grpc.submit``: each module one step from the options to the files."""
