@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 from vision_grpc import v1p1beta1
 
@@ -328,9 +329,17 @@ def test_an_intended_change_is_stored_by_update(tree: Path, run: Run) -> None:
 
 def test_the_stored_image_is_of_this_tree(tree: Path, run: Run) -> None:
     """The image in the tree holds what protos/ hold now, so that a later edit is compared with the present."""
-    stored = gzip.decompress((tree / "protos/image.binpb.gz").read_bytes())
+    stored = own_files(tree / "protos/image.binpb.gz")
+    assert len(stored) == 18
     assert run("buf_check.py", "--update").returncode == 0
-    assert gzip.decompress((tree / "protos/image.binpb.gz").read_bytes()) == stored
+    assert own_files(tree / "protos/image.binpb.gz") == stored
+
+
+def own_files(image: Path) -> dict[str, bytes]:
+    """The definitions of protos/ in an image; what they import differs with the installed googleapis-common-protos."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(gzip.decompress(image.read_bytes())).file
+    ours = ("google/cloud/vision/", "google/longrunning/")
+    return {file.name: file.SerializeToString(deterministic=True) for file in files if file.name.startswith(ours)}
 
 
 @pytest.mark.parametrize("script", ["vendor_protos.py", "buf_check.py"])
