@@ -191,17 +191,18 @@ def summary(
     unknown: Iterable[Unsettled],
     unreadable: Iterable[Unsettled],
 ) -> Summary:
-    """The Summary of a ledger's sums and failures."""
+    """The Summary of a ledger's sums and failures; `end` is why the job ended where not every image was handed out."""
     tallies = list(tallies)
+    ok, failed = sum(tally.ok for tally in tallies), sum(tally.failed for tally in tallies)
     attempts: Counter[int] = Counter()
     for tally in tallies:
         attempts[tally.attempt] += tally.ok + tally.failed
     errors = Counter(status_code(failure.code).name for failure in failures if not failure.again)
     return Summary(
-        end=end,
+        end="complete" if ok + failed == total else end,
         total=total,
-        ok=sum(tally.ok for tally in tallies),
-        failed=sum(tally.failed for tally in tallies),
+        ok=ok,
+        failed=failed,
         sent=sum(tally.sent for tally in tallies),
         cost=sum(tally.cost for tally in tallies),
         attempts={attempt: images for attempt, images in sorted(attempts.items()) if images},

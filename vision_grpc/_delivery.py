@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 
 class _Missing(Exception):
-    """Results that an earlier one waits for will not come in this run."""
+    """A result will not come in this run.
+
+    Attributes:
+        skip: Those after it can be handed out all the same.
+    """
+
+    def __init__(self, *, skip: bool) -> None:
+        self.skip = skip
 
 
 class Delivery:
@@ -82,8 +89,8 @@ class Delivery:
                     async for results in merged:
                         yield results
                 await desk.collected(taken, None)
-            except _Missing:
-                if desk.draining:
+            except _Missing as missing:
+                if not missing.skip:
                     return
             except ResultsError as error:
                 self._unreadable(row, error)
@@ -147,14 +154,16 @@ class Delivery:
             row = await desk.disk(desk.ledger.row, row.number)
             if row.state is State.COLLECTED and row.sent is None:
                 # Proved never to have been accepted: its images are another request's now.
-                row = await desk.disk(desk.ledger.child, row.number) or row
+                replacement = await desk.disk(desk.ledger.child, row.number)
+                assert replacement is not None
+                row = replacement
                 continue
             if row.state in (State.DONE, State.FAILED, State.COLLECTED):
                 return row
-            if row.number in desk.given_up or (desk.draining and (row.state is State.PLANNED or row.number in desk.doubts)):
-                raise _Missing
-            if not await self._wait(seen):
-                raise _Missing
+            if row.number in desk.given_up:
+                raise _Missing(skip=True)
+            if (desk.draining and row.state is State.PLANNED) or not await self._wait(seen):
+                raise _Missing(skip=False)
 
     async def _harvest(self, number: int) -> Harvest:
         desk = self._desk

@@ -115,8 +115,8 @@ class LedgerReader:
             )
         ]
 
-    def collected_since(self, moment: float) -> int:
-        """Images whose request ended since that moment, in Unix seconds."""
+    def ended_since(self, moment: float) -> int:
+        """Images whose request ended at the service since that moment, in Unix seconds."""
         return self._one("SELECT coalesce(sum(images), 0) FROM requests WHERE ended >= ?", (moment,))[0]  # type: ignore[no-any-return]
 
     def failures(self) -> Iterator[Failure]:

@@ -128,7 +128,10 @@ class Template:
                 raise ConfigError(f"inputs[{first}] is a URI alone: name the job's features, for instance features='text'")
             for place, uri in enumerate(items):
                 check_uri(uri, f"inputs[{first + place}]")
-            raw, kind = "\n".join(items).encode(), Kind.URIS  # type: ignore[arg-type]
+            try:
+                raw, kind = "\n".join(items).encode(), Kind.URIS  # type: ignore[arg-type]
+            except UnicodeEncodeError as error:
+                raise ConfigError(f"inputs[{first}] to inputs[{first + len(items) - 1}]: a URI is not valid Unicode: {error}") from error
         else:
             requests = [self._request(item, f"inputs[{first + place}]") for place, item in enumerate(items)]
             raw, kind = _serialised(requests), Kind.REQUESTS

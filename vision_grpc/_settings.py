@@ -37,6 +37,11 @@ def check_settings(
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not least <= value <= most:
             limits = f"at least {least:,}" if most == math.inf else f"between {least:,} and {most:,}"
             raise ConfigError(f"{name} must be a {'whole ' if whole else ''}number {limits}, not {value!r}")
+    if numbers["images_in_flight"] < numbers["request_size"]:  # type: ignore[operator]
+        raise ConfigError(
+            f"images_in_flight={numbers['images_in_flight']} is less than request_size={numbers['request_size']}: "
+            "no request would fit; make the requests smaller"
+        )
     if (max_cost is None) != (prices is None):
         raise ConfigError("max_cost and prices go together: the cap, and what a thousand images cost by feature")
     if max_cost is not None and not 0 <= max_cost < math.inf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ from vision_grpc._planner import plan_all
 from vision_grpc._sender import Limits, Making, Sender
 from vision_grpc._service import ClientService, Service
 from vision_grpc._settings import check_settings, feature_prices, job_settings
+from vision_grpc._standing import Standing, read_standing
 from vision_grpc._watcher import Settler, watch
 from vision_grpc.errors import ConfigError
 from vision_grpc.ledger import Ledger
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike
 
-__all__ = ["AnnotationJob", "ImageResult", "JobRun", "Progress", "Summary", "Unsettled", "run_job"]
+__all__ = ["AnnotationJob", "ImageResult", "JobRun", "Progress", "Standing", "Summary", "Unsettled", "read_standing", "run_job"]
 
 _CLOSING = 5.0
 """Seconds that the end of a job waits for the answers to requests that are being sent: each saves a doubt."""
@@ -159,9 +160,11 @@ class AnnotationJob:
         self._resubmit = resubmit_unknown
         self._desk: Desk | None = None
         self._sender: Sender | None = None
+        self._sending: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._readers: ThreadPoolExecutor | None = None
         self._slices: AsyncGenerator[Slice, None] | None = None
+        self._draining = self._stopping = False
         self._summary: Summary | None = None
         self._last: Progress | None = None
         self.job_id: str | None = None
@@ -213,11 +216,11 @@ class AnnotationJob:
         Returns:
             Whether that came within `timeout` seconds. What still runs is waited for by the iteration, or by a resume.
         """
+        self._draining = True
         desk = self._desk
         if desk is None:
             return True
-        desk.draining = desk.drained = True
-        desk.signal.set()
+        desk.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not desk.quiet and self._desk is not None:
@@ -226,6 +229,7 @@ class AnnotationJob:
 
     def stop(self) -> None:
         """Ends the iteration without waiting for what runs; a resume takes it up."""
+        self._stopping = True
         if self._desk is not None:
             self._desk.stop()
 
@@ -253,12 +257,18 @@ class AnnotationJob:
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ledger.begin, settings)
         self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
         self.job_id = desk.job
+        # Asked for before there was anything to drain or stop.
+        if self._draining:
+            desk.drain()
+        if self._stopping:
+            desk.stop()
         desk.restore()
         desk.telemetry.event("a job resumes" if self._ledger.resumed else "a job begins", ledger=str(self._ledger.path))
         self._sender = Sender(desk, self._limits, self._making, self._patience)
         settler = Settler(desk, self._grace, self._resubmit)
-        for work in (plan_all(desk, self._inputs, self._size, self._making.template), self._sender.run(), watch(desk), settler.run()):
-            self._tasks.append(asyncio.create_task(desk.guard(work)))
+        self._sending = asyncio.create_task(desk.guard(self._sender.run()))
+        others = plan_all(desk, self._inputs, self._size, self._making.template), watch(desk), settler.run()
+        self._tasks = [self._sending, *(asyncio.create_task(desk.guard(work)) for work in others)]
         return desk
 
     def _service(self, readers: ThreadPoolExecutor) -> Service:
@@ -273,13 +283,13 @@ class AnnotationJob:
         if desk is not None:
             self._last = desk.account.progress(desk.clock())
             desk.stop()
+            calls: Collection[asyncio.Task[None]] = self._sender.calls if self._sender else ()
             # A request whose intent is being written is still sent, and one that is being sent gets its answer: each saves a doubt.
-            sending = {*self._tasks[1:2], *(self._sender.calls if self._sender else ())}
-            if sending:
-                await asyncio.wait(sending, timeout=_CLOSING)
-            if self._sender and self._sender.calls:
-                await asyncio.wait(self._sender.calls, timeout=_CLOSING)
-            tasks = [*self._tasks, *(self._sender.calls if self._sender else ())]
+            if self._sending is not None:
+                await asyncio.wait([self._sending], timeout=_CLOSING)
+            if calls:
+                await asyncio.wait(calls, timeout=_CLOSING)
+            tasks = [*self._tasks, *calls]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -287,6 +297,8 @@ class AnnotationJob:
                 self._summary = await desk.sum_up()
             finally:
                 await desk.close()
+        else:
+            self._ledger.close()
         if self._readers is not None:
             self._readers.shutdown(wait=False, cancel_futures=True)
 

@@ -17,8 +17,8 @@ __all__ = ["vision_buckets", "vision_emulator", "vision_emulator_options"]
 
 @pytest.fixture
 def vision_buckets(tmp_path: Path) -> Mapping[str, Path]:
-    """The directory behind each gs:// bucket: new and empty ones for ``in`` and ``out``. Override it for others."""
-    buckets = {name: tmp_path / "vision-buckets" / name for name in ("in", "out")}
+    """The directory behind each gs:// bucket: new and empty ones for ``photos`` and ``out``. Override it for others."""
+    buckets = {name: tmp_path / "vision-buckets" / name for name in ("photos", "out")}
     for directory in buckets.values():
         directory.mkdir(parents=True)
     return buckets

@@ -1,0 +1,545 @@
+"""Jobs against a server in this process: what is handed out, what is sent, what is spent, and how a job ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry import trace
+
+from tests.faults.job_memory import Stage, check
+from vision_grpc import AsyncClient, CallError, ConfigError, LedgerError, v1
+from vision_grpc.emulator import Fault
+from vision_grpc.job import AnnotationJob, read_standing, run_job
+from vision_grpc.ledger import LedgerReader, State
+
+INTERNAL, UNAVAILABLE, NOT_FOUND, INVALID = 13, 14, 5, 3
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A server and its objects."""
+    made = Stage(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
+    """A client of that server."""
+    async with stage.client() as made:
+        yield made
+
+
+async def take(job: AnnotationJob) -> list[Any]:
+    async with job:
+        return [result async for result in job]
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_every_image_has_one_result(stage: Stage, client: AsyncClient, order: str) -> None:
+    """A job hands out one result for each image, and in input order in the order of the input; each is sent once."""
+    job = stage.job(50, client, order=order)
+    results = await take(job)
+    check(results, 50)
+    if order == "input":
+        assert [result.index for result in results] == list(range(50))
+    assert set(stage.annotators.seen.values()) == {1}
+    assert len(stage.submits()) == 13
+    assert len({message.output_config.gcs_destination.uri for message in stage.submits()}) == 13
+    assert all(f"gs://out/run/{job.job_id}/" in message.output_config.gcs_destination.uri for message in stage.submits())
+    assert (job.summary.end, job.summary.ok, job.summary.sent, job.summary.attempts) == ("complete", 50, 50, {1: 50})
+    assert job.progress is not None
+    assert (job.progress.ok, job.progress.total, job.progress.in_flight, job.progress.remaining) == (50, 50, 0, 0.0)
+
+
+async def test_finished_job_does_nothing_again(stage: Stage, client: AsyncClient) -> None:
+    """Resuming a job that is complete sends nothing and hands out nothing."""
+    check(await take(stage.job(10, client)), 10)
+    job = stage.job(10, client)
+    assert await take(job) == []
+    assert job.summary.end == "complete"
+    assert len(stage.submits()) == 3
+
+
+async def test_inputs_of_every_kind(stage: Stage, client: AsyncClient) -> None:
+    """Async iterables of URIs, mappings and requests with features of their own are taken, and read once."""
+
+    async def inputs() -> AsyncIterator[Any]:
+        yield "gs://photos/0.jpg"
+        yield {"image": {"source": {"image_uri": "gs://photos/1.jpg"}}}
+        request = v1.AnnotateImageRequest(features=[v1.Feature(type=v1.Feature.Type.FACE_DETECTION)])
+        request.image.source.image_uri = "gs://photos/2.jpg"
+        yield request
+
+    check(await take(stage.job(3, client, inputs=inputs(), request_size=2)), 3)
+    sent = [request.features[0].type for message in stage.submits() for request in message.requests]
+    assert sorted(sent) == [v1.Feature.Type.FACE_DETECTION, v1.Feature.Type.TEXT_DETECTION, v1.Feature.Type.TEXT_DETECTION]
+
+
+async def test_no_images(stage: Stage, client: AsyncClient) -> None:
+    """A job without images is complete at once."""
+    job = stage.job(0, client)
+    assert await take(job) == []
+    assert job.summary.end == "complete"
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_passing_failures_are_tried_again(tmp_path: Path, order: str) -> None:
+    """Images with a passing error are sent again, up to the attempts; lasting errors are not; each one's history is kept."""
+    errors = {1: [INTERNAL], 2: [UNAVAILABLE, INTERNAL], 5: [NOT_FOUND], 6: [INTERNAL] * 9, 9: [INVALID]}
+    stage = Stage(tmp_path, errors=errors)
+    async with stage.client() as client:
+        job = stage.job(12, client, order=order, request_size=5)
+        results = await take(job)
+    stage.close()
+    check(results, 12, failed={5, 6, 9})
+    if order == "input":
+        assert [result.index for result in results] == list(range(12))
+    for result in results:
+        # Annotations beside an error are correct, and stay.
+        assert result.response.text_annotations[0].description == str(result.index)
+        assert result.ok or result.error.index == result.index
+    assert [stage.annotators.seen[number] for number in (0, 1, 2, 5, 6, 9)] == [1, 2, 3, 1, 3, 1]
+    assert job.summary.attempts == {1: 9, 2: 1, 3: 2}
+    assert job.summary.errors == {"NOT_FOUND": 1, "INTERNAL": 1, "INVALID_ARGUMENT": 1}
+    assert (job.summary.sent, job.summary.ok, job.summary.failed) == (12 + 3 + 2, 9, 3)
+    with LedgerReader(tmp_path / "job.db") as ledger:
+        assert [(failure.attempt, failure.code, failure.again) for failure in ledger.history(2)] == [(1, 14, True), (2, 13, True)]
+        assert [(failure.attempt, failure.again) for failure in ledger.history(6)] == [(1, True), (2, True), (3, False)]
+        assert ledger.history(0) == []
+
+
+async def test_operation_that_fails_for_good(stage: Stage, client: AsyncClient) -> None:
+    """An operation's lasting error becomes the error of each of its images."""
+    stage.server.faults.add(Fault.fail_operation(grpc.StatusCode.PERMISSION_DENIED, "Error writing final output"))
+    job = stage.job(8, client, images_in_flight=4)
+    results = await take(job)
+    check(results, 8, failed={0, 1, 2, 3})
+    assert job.summary.errors == {"PERMISSION_DENIED": 4}
+    assert "Error writing final output" in str(results[0].error)
+
+
+async def test_operation_that_fails_for_now(stage: Stage, client: AsyncClient) -> None:
+    """The images of an operation that ended with a passing error are sent again."""
+    stage.server.faults.add(Fault.fail_operation(grpc.StatusCode.INTERNAL, times=2))
+    job = stage.job(8, client)
+    check(await take(job), 8)
+    assert job.summary.attempts == {2: 8}
+
+
+async def test_part_of_a_failed_operation_is_kept(stage: Stage, client: AsyncClient) -> None:
+    """What a failed operation wrote all the same is handed out, and only the rest is sent again."""
+    stall = Fault.stall()
+    stage.server.faults.add(stall, Fault.fail_operation(grpc.StatusCode.INTERNAL))
+    job = stage.job(4, client, batch_size=2)
+    slices = job.slices()
+    task = asyncio.ensure_future(anext(slices))
+    while not stage.submits():
+        await asyncio.sleep(0.005)
+    prefix = stage.submits()[0].output_config.gcs_destination.uri
+    stage.objects.write(
+        f"{prefix}output-3-to-4.json",
+        b'{"responses":[{"textAnnotations":[{"description":"2"}],"context":{"uri":"gs://photos/2.jpg"}},'
+        b'{"textAnnotations":[{"description":"3"}],"context":{"uri":"gs://photos/3.jpg"}}]}',
+    )
+    stage.server.faults.release()
+    results = list(await task)
+    async for part in slices:
+        results += part
+    check(results, 4)
+    assert [len(message.requests) for message in stage.submits()] == [4, 2]
+
+
+async def test_refusals_slow_the_job(stage: Stage, client: AsyncClient) -> None:
+    """RESOURCE_EXHAUSTED only delays: the request waits for its turn again, under the same prefix."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded", times=1))
+    job = stage.job(12, client)
+    check(await take(job), 12)
+    assert job.progress is not None
+    assert job.progress.refusals == 1
+    assert set(stage.annotators.seen.values()) == {1}
+    assert (job.summary.sent, len(stage.submits())) == (12, 4)
+
+
+async def test_patience_ends(stage: Stage, client: AsyncClient) -> None:
+    """A service that refuses for longer than the patience ends the job with its own words; nothing is lost."""
+    fault = Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded", times=None)
+    stage.server.faults.add(fault)
+    with pytest.raises(CallError, match="Quota exceeded"):
+        await take(stage.job(8, client, patience=0.2))
+    stage.server.faults.clear()
+    check(await take(stage.job(8, client)), 8)
+
+
+async def test_refused_job_loses_no_image(stage: Stage, client: AsyncClient) -> None:
+    """Where the service refuses the very first request, the job stops with its words, and no image is given up for it."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.INVALID_ARGUMENT, "No such parent", times=None))
+    with pytest.raises(CallError, match="No such parent"):
+        await take(stage.job(8, client))
+    stage.server.faults.clear()
+    check(await take(stage.job(8, client)), 8)
+
+
+async def test_rejected_request(stage: Stage, client: AsyncClient) -> None:
+    """A request that is refused for what it holds fails its own images, once others were accepted."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.INVALID_ARGUMENT, "Odd", nth=2))
+    job = stage.job(12, client, images_in_flight=4)
+    check(await take(job), 12, failed={4, 5, 6, 7})
+    assert job.summary.errors == {"INVALID_ARGUMENT": 4}
+
+
+@pytest.mark.parametrize("lists", [True, False])
+async def test_lost_reply_is_settled(stage: Stage, client: AsyncClient, lists: bool) -> None:
+    """A request whose reply was lost after acceptance is found, by the list or by its objects, and not sent again."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2, accepted=True))
+    if not lists:
+        stage.server.faults.add(Fault.unimplemented("ListOperations"))
+    job = stage.job(20, client, resubmit_unknown=True)
+    check(await take(job), 20)
+    assert set(stage.annotators.seen.values()) == {1}
+    assert (job.summary.end, len(stage.submits())) == ("complete", 5)
+
+
+async def test_unknown_is_listed_not_sent(stage: Stage, client: AsyncClient) -> None:
+    """A request that was never accepted, for all one sees, is listed and not sent again before the caller says so."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2))
+    job = stage.job(20, client)
+    results = await take(job)
+    assert len(results) == 16
+    (unknown,) = job.unknown
+    assert job.summary.end == "unknown"
+    assert unknown.images == 4
+    assert unknown.destination == f"gs://out/run/{job.job_id}/{unknown.request:06d}-1/"
+    assert "resubmit_unknown" in unknown.reason
+    again = stage.job(20, client, resubmit_unknown=True)
+    check(results + await take(again), 20)
+    assert again.summary.end == "complete"
+    assert set(stage.annotators.seen.values()) == {1}
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_no_evidence_without_a_list(stage: Stage, client: AsyncClient, order: str) -> None:
+    """Where the server lists no operations, absence is never proved: nothing is sent again, whatever the caller allows."""
+    stage.server.faults.add(
+        Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2), Fault.unimplemented("ListOperations")
+    )
+    job = stage.job(20, client, resubmit_unknown=True, order=order)
+    assert len(await take(job)) == 16
+    assert job.summary.end == "unknown"
+    assert "lists no operations" in job.unknown[0].reason
+
+
+async def test_running_operation_is_waited_for(stage: Stage, client: AsyncClient) -> None:
+    """While an operation runs that may be the lost one, the request is not taken for absent."""
+    stall = Fault.stall()
+    stage.server.faults.add(stall, Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, accepted=True))
+    job = stage.job(8, client, resubmit_unknown=True, images_in_flight=4)
+    results: list[Any] = []
+    async with job:
+        async for result in job:
+            results.append(result)
+            if len(results) == 4:
+                asyncio.get_running_loop().call_later(0.5, stage.server.faults.release)
+    check(results, 8)
+    assert set(stage.annotators.seen.values()) == {1}
+
+
+async def test_vanished_operation(stage: Stage, client: AsyncClient) -> None:
+    """An operation that the server does not know any more is listed; sent again only where the caller said so."""
+    stall = Fault.stall()
+    stage.server.faults.add(stall)
+    job = stage.job(4, client)
+    task = asyncio.ensure_future(take(job))
+    while not job.progress or not job.progress.requests["running"]:
+        await asyncio.sleep(0.005)
+    with LedgerReader(stage.folder / "job.db") as ledger:
+        name = ledger.last_operation
+    assert name
+    await client.cancel_operation(name)
+    await client.delete_operation(name)
+    await task
+    if job.summary.end == "complete":
+        assert job.summary.errors == {"CANCELLED": 4}  # the cancellation was seen before the deletion
+        return
+    assert "its operation is gone" in job.unknown[0].reason
+    stage.server.faults.clear()
+    check(await take(stage.job(4, client, resubmit_unknown=True)), 4)
+
+
+async def test_caps_stop_before_spending(stage: Stage, client: AsyncClient) -> None:
+    """A cap on images or on cost stops before it is passed, over all runs together; a higher cap goes on."""
+    job = stage.job(20, client, max_images=10)
+    results = await take(job)
+    assert (len(results), job.summary.end, job.summary.sent) == (8, "capped", 8)
+    prices = {"text": 1.5}
+    job = stage.job(20, client, max_cost=0.013, prices=prices)
+    results += await take(job)
+    assert (job.summary.end, job.summary.sent) == ("capped", 16)
+    assert job.summary.cost == pytest.approx(0.012)
+    check(results + await take(stage.job(20, client)), 20)
+
+
+async def test_slow_consumer_slows_the_job(stage: Stage, client: AsyncClient) -> None:
+    """A consumer that does not take results stops the sending: what is uncollected stays within the images in flight."""
+    job = stage.job(400, client, images_in_flight=20)
+    async with job:
+        slices = job.slices()
+        results = list(await anext(slices))
+        before = -1
+        while before != len(stage.submits()):
+            before = len(stage.submits())
+            await asyncio.sleep(0.3)
+        assert before <= (20 + 20 + 4) // 4
+        async for part in slices:
+            results += part
+    check(results, 400)
+
+
+async def test_drain_and_resume(stage: Stage, client: AsyncClient) -> None:
+    """A drained job hands out what was sent, and a resume does the rest."""
+    job = stage.job(100, client, images_in_flight=8)
+    results = []
+    async with job:
+        async for result in job:
+            results.append(result)
+            if len(results) == 10:
+                assert await job.drain(10)
+    assert job.summary.end == "drained"
+    assert 10 < len(results) < 60
+    assert job.summary.ok == len(results)
+    check(results + await take(stage.job(100, client)), 100)
+    assert set(stage.annotators.seen.values()) == {1}
+
+
+async def test_uncollected_results_come_again(stage: Stage, client: AsyncClient) -> None:
+    """What a consumer had of a request when it broke off comes again in a resume, and is not sent again."""
+    job = stage.job(12, client, images_in_flight=4, order="input")
+    async with job:
+        async for result in job:
+            if result.index == 5:
+                break
+    assert job.summary.end == "stopped"
+    results = await take(stage.job(12, client, order="input"))
+    assert [result.index for result in results] == list(range(4, 12))
+    assert set(stage.annotators.seen.values()) == {1}
+
+
+async def test_stop_ends_the_wait(stage: Stage, client: AsyncClient) -> None:
+    """stop() ends an iteration that waits; the operation that runs is taken up by a resume."""
+    stall = Fault.stall()
+    stage.server.faults.add(stall)
+    job = stage.job(4, client)
+    task = asyncio.ensure_future(take(job))
+    while not job.progress or not job.progress.requests["running"]:
+        await asyncio.sleep(0.005)
+    job.stop()
+    assert await task == []
+    stage.server.faults.release()
+    check(await take(stage.job(4, client)), 4)
+    assert len(stage.submits()) == 1
+
+
+async def test_other_inputs_are_refused(stage: Stage, client: AsyncClient) -> None:
+    """A resume with other, fewer or more inputs is refused before anything is sent; without any it goes on from the ledger."""
+    job = stage.job(20, client, max_images=8)
+    results = await take(job)
+    uris = [f"gs://photos/{index}.jpg" for index in range(20)]
+    sent = len(stage.submits())
+    for other, words in (
+        ([*uris[:9], "gs://photos/x.jpg", *uris[10:]], "images 9 to 12 differ"),
+        (uris[:12], "it holds 20 images and these are 12"),
+        ([*uris, "gs://photos/20.jpg"], "it holds 20 images and these are 21"),
+    ):
+        with pytest.raises(LedgerError, match=words):
+            await take(stage.job(0, client, inputs=other))
+    assert len(stage.submits()) == sent
+    check(results + await take(stage.job(0, client, inputs=None)), 20)
+
+
+async def test_resume_without_inputs_needs_all_of_them(stage: Stage, client: AsyncClient) -> None:
+    """A ledger whose inputs were never read to their end cannot be resumed without them."""
+    with pytest.raises(ConfigError, match=r"inputs\[4\]: 'http://x/y.jpg' is a web address"):
+        await take(stage.job(0, client, inputs=[f"gs://photos/{index}.jpg" for index in range(4)] + ["http://x/y.jpg"]))
+    with pytest.raises(LedgerError, match="not yet read to their end"):
+        await take(stage.job(0, client, inputs=None))
+    check(await take(stage.job(6, client)), 6)
+
+
+async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncClient) -> None:
+    """Results that cannot be read end the job as unreadable, without being lost, sent again or taken for failures."""
+    kept: dict[str, bytes] = {}
+    read = stage.objects.read
+
+    def forgetful(uri: str) -> bytes:
+        if "output-" in uri and not kept:
+            kept[uri] = read(uri)
+            raise PermissionError(uri)
+        return read(uri)
+
+    stage.objects.read = forgetful  # type: ignore[method-assign]
+    job = stage.job(12, client)
+    results = await take(job)
+    assert (len(results), job.summary.end) == (8, "unreadable")
+    assert next(iter(kept)) in job.summary.unreadable[0].reason
+    check(results + await take(stage.job(12, client)), 12)
+    assert len(stage.submits()) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"output": "out/"}, "output: 'out/' is not a Cloud Storage prefix"),
+        ({"request_size": 2001}, "request_size must be a whole number between 1 and 2,000, not 2001"),
+        ({"batch_size": 0}, "batch_size must be a whole number between 1 and 100"),
+        ({"images_in_flight": 0}, "images_in_flight must be a whole number at least 1"),
+        ({"images_in_flight": 3}, "images_in_flight=3 is less than request_size=4"),
+        ({"requests_per_minute": 1.5}, "requests_per_minute must be a whole number"),
+        ({"order": "random"}, "order must be 'completion' or 'input'"),
+        ({"attempts": True}, "attempts must be"),
+        ({"max_cost": 3}, "max_cost and prices go together"),
+        ({"max_cost": -1, "prices": {"text": 1}}, "max_cost must be"),
+        ({"max_cost": 1, "prices": {"txt": 1}}, "there is no feature 'txt'"),
+        ({"max_cost": 1, "prices": {"text": -1}}, "must be a number of at least 0"),
+        ({"grace": -1}, "grace must be a number at least 0"),
+        ({"parent": "p"}, "parent must be projects/PROJECT"),
+        ({"labels": {"A": "b"}}, "labels: key 'A'"),
+        ({"features": None, "image_context": {}}, "image_context needs features"),
+    ],
+)
+async def test_wrong_settings(stage: Stage, client: AsyncClient, settings: dict[str, Any], words: str) -> None:
+    """A wrong setting is refused in one sentence when the job is made."""
+    with pytest.raises(ConfigError, match=words):
+        stage.job(1, client, **settings)
+
+
+async def test_a_job_is_iterated_once(stage: Stage, client: AsyncClient) -> None:
+    """A second iteration is refused, and a summary before the end."""
+    job = stage.job(1, client)
+    with pytest.raises(ConfigError, match="has not ended"):
+        _ = job.summary
+    assert job.progress is None
+    await take(job)
+    with pytest.raises(ConfigError, match="iterated once"):
+        await take(job)
+
+
+async def test_log_records_are_structured(stage: Stage, client: AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Each step is a log record under vision_grpc.job with its facts as attributes."""
+    caplog.set_level(logging.INFO, "vision_grpc.job")
+    job = stage.job(4, client)
+    await take(job)
+    (accepted,) = [record for record in caplog.records if record.getMessage().startswith("a request was accepted")]
+    facts = vars(accepted)
+    assert (facts["vision_job"], facts["vision_request"], facts["vision_images"]) == (job.job_id, 1, 4)
+    assert facts["vision_operation"].startswith("projects/")
+
+
+def test_blocking_job(stage: Stage) -> None:
+    """run_job iterates without an event loop, and leaves neither thread nor channel behind."""
+    threads = {thread.name for thread in threading.enumerate()}
+    uris = [f"gs://photos/{index}.jpg" for index in range(30)]
+    settings: dict[str, Any] = {
+        "features": "text",
+        "output": "gs://out/run",
+        "ledger": stage.folder / "job.db",
+        "request_size": 4,
+        "objects": stage.objects,
+    }
+    with run_job(uris, client=stage.client(), **settings) as job:
+        results = list(job)
+    check(results, 30)
+    assert job.summary.end == "complete"
+    assert job.drain()
+    left = {thread.name for thread in threading.enumerate() if thread.is_alive()} - threads
+    assert not [name for name in left if name.startswith("vision-grpc")]
+
+
+async def test_opentelemetry_hears_of_it(stage: Stage, client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With OpenTelemetry installed its counters and histograms are fed, and the trace context travels with each submit."""
+    told: list[tuple[str, float, dict[str, str]]] = []
+
+    class Meter:
+        def create_counter(self, name: str, *_: str) -> Any:
+            return type("Counter", (), {"add": lambda _, value, attributes: told.append((name, value, attributes))})()
+
+        def create_histogram(self, name: str, *_: str) -> Any:
+            return type("Histogram", (), {"record": lambda _, value, attributes: told.append((name, value, attributes))})()
+
+    monkeypatch.setattr("opentelemetry.metrics.get_meter", lambda name: Meter())
+    context = trace.SpanContext(0x1234, 0x5678, is_remote=False, trace_flags=trace.TraceFlags(1))
+    stage.annotators.errors[0] = [INTERNAL]
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        check(await take(stage.job(8, client)), 8)
+    images = [(value, attributes["state"]) for name, value, attributes in told if name == "vision.job.images"]
+    assert sum(value for value, state in images if state == "ok") == 8
+    assert sum(value for value, state in images if state == "again") == 1
+    assert len([1 for name, *_ in told if name == "vision.job.submit.duration"]) == 3
+    assert {attributes["code"] for name, _, attributes in told if name == "vision.job.operation.duration"} == {"OK"}
+    calls = [call for call in stage.server.calls if call.method == "AsyncBatchAnnotateImages"]
+    assert {dict(call.metadata)["traceparent"] for call in calls} == {f"00-{0x1234:032x}-{0x5678:016x}-01"}
+
+
+async def test_standing_is_read_beside_a_running_job(stage: Stage, client: AsyncClient) -> None:
+    """A job's standing is read from its ledger while it runs, and tells what a resume would find."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=3))
+    job = stage.job(40, client, images_in_flight=8)
+    async with job:
+        async for _ in job.slices():
+            standing = read_standing(stage.folder / "job.db")
+            assert standing.job == job.job_id
+            assert 0 < sum(standing.progress.requests.values()) <= 10
+    standing = read_standing(stage.folder / "job.db")
+    assert (standing.progress.total, standing.progress.ok, standing.progress.unknown) == (40, 36, 4)
+    assert [lost.destination for lost in standing.unknown] == [lost.destination for lost in job.unknown]
+    assert standing.progress.rate > 0
+    assert standing.output == "gs://out/run/"
+
+
+async def test_drained_before_it_began(stage: Stage, client: AsyncClient) -> None:
+    """A job that is told to drain before its first result sends nothing."""
+    job = stage.job(8, client)
+    assert await job.drain()
+    assert await take(job) == []
+    assert job.summary.end == "drained"
+    assert not stage.submits()
+
+
+def test_blocking_job_drains(stage: Stage) -> None:
+    """A blocking job that is told to drain goes on with what was sent, and then ends."""
+    uris = [f"gs://photos/{index}.jpg" for index in range(100)]
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db", "request_size": 4}
+    with run_job(uris, client=stage.client(), objects=stage.objects, images_in_flight=8, **settings) as job:
+        results = [next(job) for _ in range(5)]
+        job.drain(0)
+        results += list(job)
+    assert job.summary.end == "drained"
+    assert len(results) == job.summary.ok < 100
+
+
+def test_blocking_job_is_left_early(stage: Stage) -> None:
+    """Leaving a blocking job in the middle closes it, and a resume hands out the rest."""
+    uris = [f"gs://photos/{index}.jpg" for index in range(30)]
+    settings: dict[str, Any] = {
+        "features": "text",
+        "output": "gs://out/run",
+        "ledger": stage.folder / "job.db",
+        "request_size": 4,
+        "objects": stage.objects,
+        "order": "input",
+    }
+    with run_job(uris, client=stage.client(), **settings) as job:
+        first = [next(job) for _ in range(10)]
+    with run_job(uris, client=stage.client(), **settings) as job:
+        rest = list(job)
+    assert [result.index for result in first] == list(range(10))
+    assert [result.index for result in rest] == list(range(8, 30))
+    assert set(stage.annotators.seen.values()) == {1}
+    with LedgerReader(stage.folder / "job.db") as ledger:
+        assert not ledger.rows(*(set(State) - {State.COLLECTED}))
