@@ -324,6 +324,10 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
+        (["", "--features", "text", "--output", "out"], "one of the inputs is empty"),
+        (["a.png", "--features", "text", "--output", "/proc/x"], "--output /proc/x cannot be written"),
+        (["a.png", "--features", "text", "--output", "out", "--job", "empty"], "is a folder"),
+        (["--uris-from", "/dev/null", "--features", "text", "--output", "gs://bkt/x"], "/dev/null is empty"),
         (["a.png", "--status", "a.db"], "--status only looks"),
         (["--wait", "operations/1", "a.png"], "--wait takes up"),
         (["--uris-from", "nowhere.txt", "--features", "text", "--output", "gs://b/x"], "nowhere.txt cannot be read"),
@@ -365,6 +369,40 @@ def test_emulator_without_its_bucket(server: Emulator, tmp_path: Path) -> None:
     done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
     assert done.returncode == 2
     assert "--bucket NAME=FOLDER" in done.stderr
+
+
+def test_awkward_files(tmp_path: Path) -> None:
+    """Names that are no UTF-8, that could move a cursor, dangling links and pipes: each is one line, and the others are annotated."""
+    pictures = tmp_path / "p"
+    pictures.mkdir()
+    for name in (b"a.png", b"bad\xff.png", b"new\nline.png", b"esc\x1b[31m.png"):
+        shutil.copy(IMAGES / "swatches.png", os.path.join(os.fsencode(pictures), name))  # noqa: PTH118
+    (pictures / "dangling.png").symlink_to("/nowhere.png")
+    os.mkfifo(pictures / "pipe.jpg")
+    done = submit("p", "--features", "properties", "--output", "out", "--format", "html", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    found = {row["uri"]: row.get("error", {}).get("message") for row in rows(tmp_path / "out/results.jsonl")}
+    assert set(found) == {"p/a.png", "p/bad\\xff.png", "p/new\nline.png", "p/esc\x1b[31m.png", "p/dangling.png", "p/pipe.jpg"}
+    assert {name for name, error in found.items() if error} == {"p/dangling.png", "p/pipe.jpg"}
+    assert "Error opening file: p/dangling.png" in str(found["p/dangling.png"])
+    assert "\x1b" not in done.stdout
+    assert "p/new\\nline.png: colours" in done.stdout
+
+
+def test_reader_that_goes_away(tmp_path: Path) -> None:
+    """A reader that goes away, as head does, ends the reading and not the work."""
+    command = f"{sys.executable} -m vision_grpc.submit {IMAGES}/sign.png {IMAGES}/page.png --features properties --output out --json"
+    done = subprocess.run(f"{command} | head -c 5", shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert len(rows(tmp_path / "out/results.jsonl")) == 2
+
+
+def test_wait_without_its_bucket(server: Emulator, tmp_path: Path) -> None:
+    """Whether the results can be read is found out before the wait."""
+    done = submit("--wait", "operations/1", cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
+    assert done.returncode == 2
+    assert "--bucket NAME=FOLDER" in done.stderr
+    assert not server.calls
 
 
 def test_help(tmp_path: Path) -> None:

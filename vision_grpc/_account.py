@@ -193,16 +193,16 @@ def summary(
 ) -> Summary:
     """The Summary of a ledger's sums and failures; `end` is why the job ended where not every image was handed out."""
     tallies = list(tallies)
-    ok, failed = sum(tally.ok for tally in tallies), sum(tally.failed for tally in tallies)
+    collected = all(tally.state is State.COLLECTED for tally in tallies)
     attempts: Counter[int] = Counter()
     for tally in tallies:
         attempts[tally.attempt] += tally.ok + tally.failed
     errors = Counter(status_code(failure.code).name for failure in failures if not failure.again)
     return Summary(
-        end="complete" if ok + failed == total else end,
+        end="complete" if collected and total is not None else end,
         total=total,
-        ok=ok,
-        failed=failed,
+        ok=sum(tally.ok for tally in tallies),
+        failed=sum(tally.failed for tally in tallies),
         sent=sum(tally.sent for tally in tallies),
         cost=sum(tally.cost for tally in tallies),
         attempts={attempt: images for attempt, images in sorted(attempts.items()) if images},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,15 +113,17 @@ class Delivery:
                         if final:
                             yield final
                             final = []
-                        child = await self._ended(await self._child(harvest))
+                        child = await self._child(harvest)
+                        if child is None:
+                            raise _changed(result)
+                        child = await self._ended(child, scout=True)
                         repeats = await stack.enter_async_context(aclosing(self._one_by_one(child, taken)))
-                    final.append(await anext(repeats))
+                    final.append(await _repeat(repeats, result))
                 if final:
                     yield final
             if repeats is not None:
-                # To its end, where it counts what it brought.
                 async for _ in repeats:
-                    raise AssertionError("a request sent again holds more images than failed")
+                    pass  # to its end, where it counts what it brought
 
     async def _one_by_one(self, row: Row, taken: list[Harvest]) -> AsyncGenerator[ImageResult, None]:
         async with aclosing(self._merged(row, taken)) as merged:
@@ -133,7 +135,7 @@ class Delivery:
         desk = self._desk
         return outcomes(desk.service, harvest.row, harvest.part, desk.destination(harvest.row))
 
-    async def _child(self, harvest: Harvest) -> Row:
+    async def _child(self, harvest: Harvest) -> Row | None:
         """The request that sends the failed images again; planned if it is not yet, from another reading that only counts."""
         desk, row = self._desk, harvest.row
         child = await desk.disk(desk.ledger.child, row.number)
@@ -144,10 +146,13 @@ class Delivery:
             async for offset, results in reading:
                 for place, result in enumerate(results, offset):
                     counting.take(result, place)
-        return await desk.plan_again(row, harvest.part.select(counting.again))
+        return await desk.plan_again(row, harvest.part.select(counting.again)) if counting.again else None
 
-    async def _ended(self, row: Row) -> Row:
-        """Waits until the request, or what took its place, has ended; raises _Missing where it will not in this run."""
+    async def _ended(self, row: Row, *, scout: bool = False) -> Row:
+        """Waits until the request, or what took its place, has ended; raises _Missing where it will not in this run.
+
+        With `scout` the time is used to find what else must be sent again, so that all of that does not happen one after another.
+        """
         desk = self._desk
         while True:
             seen = desk.signal.moment
@@ -162,8 +167,18 @@ class Delivery:
                 return row
             if row.number in desk.given_up:
                 raise _Missing(skip=True)
+            if scout and desk.ended and not desk.draining:
+                await self._scout(desk.ended.popleft())
+                continue
             if (desk.draining and row.state is State.PLANNED) or not await self._wait(seen):
                 raise _Missing(skip=False)
+
+    async def _scout(self, number: int) -> None:
+        """Sends images of an ended request again before its own turn to be read has come."""
+        harvest = await self._harvest(number)
+        if harvest.row.state in (State.DONE, State.FAILED) and harvest.row.attempt < self._attempts:
+            with suppress(ResultsError):
+                await self._child(harvest)
 
     async def _harvest(self, number: int) -> Harvest:
         desk = self._desk
@@ -190,3 +205,17 @@ class Delivery:
         finally:
             desk.starved = False
         return True
+
+
+async def _repeat(repeats: AsyncGenerator[ImageResult, None], wanted: ImageResult) -> ImageResult:
+    """The result of the image's next try; raises ResultsError where there is none, as an output changed while it was read."""
+    async for result in repeats:
+        if result.index == wanted.index:
+            return result
+        if result.index > wanted.index:
+            break
+    raise _changed(wanted)
+
+
+def _changed(result: ImageResult) -> ResultsError:
+    return ResultsError(f"the results of {result.uri} changed while they were read: resume to read them again", uri=result.uri)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import grpc
 import grpc.aio
 
-from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
+from vision_grpc._calls import Call, Connect, Gather, Identify, Metadata, Reauthenticate, Sleep, Step
 from vision_grpc._channel import ChannelSettings, api_client_header, check_metadata
 from vision_grpc.auth import Auth, Headers
 from vision_grpc.config import Target
@@ -37,14 +37,21 @@ class _Base:
         self._interceptors = list(interceptors)
         self._fixed = (api_client_header(user_agent),)
         self._refused: Headers | None = None
+        self._standing: tuple[Headers | None, Metadata] = (None, ())
 
-    def _metadata(self, call: Call, authentication: Sequence[tuple[str, str]]) -> list[tuple[str, str | bytes]]:
-        metadata: list[tuple[str, str | bytes]] = [*self._fixed, *authentication]
+    def _metadata(self, call: Call, authentication: Headers) -> list[tuple[str, str | bytes]]:
+        known, standing = self._standing
+        if known is not authentication:
+            standing = (*self._fixed, *authentication)
+            check_metadata(standing)
+            self._standing = (authentication, standing)
+        metadata = list(standing)
         routing = call.method.routing
         if routing is not None and (value := getattr(call.request, routing, "")):
             metadata.append(("x-goog-request-params", f"{routing}={quote(value, safe='/')}"))
-        metadata.extend(call.metadata)
-        check_metadata(metadata)
+        if call.metadata:
+            check_metadata(call.metadata)
+            metadata.extend(call.metadata)
         return metadata
 
     def _note(self, error: grpc.RpcError, authentication: Headers) -> None:
@@ -55,6 +62,25 @@ class _Base:
     def _check_open(self) -> None:
         if self.closed:
             raise ConfigError("the client is closed: make another one")
+
+
+_READY: int = grpc.ChannelConnectivity.READY.value[0]
+
+
+def _stands(channel: Any) -> bool:
+    """Whether the channel is connected at this moment; False also where that is not to be learned at once.
+
+    grpc.Channel itself only has subscribe(), whose thread answers after 2 ms. Here its core is asked what that thread asks it,
+    which takes a microsecond; it is no public name, and a channel that does not have it is subscribed to.
+    """
+    while not hasattr(channel, "check_connectivity_state"):
+        channel = getattr(channel, "_channel", None)  # beneath the interceptors, and beneath the Python class
+        if channel is None:
+            return False
+    try:
+        return bool(channel.check_connectivity_state(False) == _READY)
+    except ValueError:  # closed meanwhile
+        return False
 
 
 def _connection_words(target: Target, timeout: float) -> str:
@@ -169,12 +195,14 @@ class Transport(_Base):
         return outcomes
 
     def _connect(self, timeout: float) -> str | None:
-        # Asked anew each time, which costs 2 ms: that a connection stood for an earlier call says nothing about now.
+        # Asked anew each time: that a connection stood for an earlier call says nothing about now.
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
         channel = self._open()
         # Who cannot say who they are need not wait for a connection to hear so.
         self.auth.headers(timeout)
+        if _stands(channel):
+            return None
         deadline = time.monotonic() + timeout
         states: SimpleQueue[grpc.ChannelConnectivity | None] = SimpleQueue()
         see = states.put
@@ -293,8 +321,11 @@ class AsyncTransport(_Base):
     async def _connect(self, timeout: float) -> str | None:
         await self.auth.aheaders(timeout)
         try:
+            channel = self._open().channel
+            if channel.get_state() is grpc.ChannelConnectivity.READY:
+                return None
             async with asyncio.timeout(timeout):
-                await self._open().channel.channel_ready()
+                await channel.channel_ready()
         except TimeoutError:
             return _connection_words(self.settings.target, timeout)
         except grpc.aio.UsageError:

@@ -164,7 +164,7 @@ class Polling:
 
     initial: float = 1.0
     multiplier: float = 1.5
-    maximum: float = 20.0
+    maximum: float = 12.0
     jitter: float = 0.2
     call_timeout: float = 30.0
     server_wait: float = 20.0

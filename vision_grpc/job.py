@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -160,10 +161,11 @@ class AnnotationJob:
         self._resubmit = resubmit_unknown
         self._desk: Desk | None = None
         self._sender: Sender | None = None
+        self._ending: asyncio.Future[None] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._readers: ThreadPoolExecutor | None = None
-        self._slices: AsyncGenerator[Slice, None] | None = None
+        self._begun = self._opened = False
         self._draining = self._stopping = False
         self._summary: Summary | None = None
         self._last: Progress | None = None
@@ -197,13 +199,13 @@ class AnnotationJob:
             ConfigError: An input is wrong.
             CallError, AuthError: The service refuses for a reason that another try does not change. Nothing is lost: resume.
         """
-        if self._slices is not None or self._summary is not None:
+        if self._begun or self._ending is not None:
             raise ConfigError("a job is iterated once: make it again to resume it")
+        self._begun = True
         try:
             desk = await self._begin()
             delivery = Delivery(desk, self._attempts)
-            self._slices = delivery.by_input() if self._in_order else delivery.by_completion()
-            async with contextlib.aclosing(self._slices) as slices:
+            async with contextlib.aclosing(delivery.by_input() if self._in_order else delivery.by_completion()) as slices:
                 async for results in slices:
                     yield results
             desk.delivered = not desk.stopped
@@ -255,6 +257,7 @@ class AnnotationJob:
         service = self._service(self._readers)
         settings = job_settings(self._output, self._size, self._making, service.version)
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ledger.begin, settings)
+        self._opened = True
         self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
         self.job_id = desk.job
         # Asked for before there was anything to drain or stop.
@@ -276,9 +279,20 @@ class AnnotationJob:
 
         if not isinstance(self._client, AsyncClient):
             return self._client
+        if self._objects is None and not self._client.target.secure and not os.environ.get("STORAGE_EMULATOR_HOST"):
+            raise ConfigError(
+                f"the results of the emulator at {self._client.target} are not in Google Cloud Storage: pass objects= (an embedded "
+                "server's is server.objects), or name a storage emulator in STORAGE_EMULATOR_HOST"
+            )
         return ClientService(self._client, self._objects or open_objects(self._output)[0], readers, self._submit_timeout)
 
     async def _end(self) -> None:
+        # A generator that is left by `break` is closed by a task of its own, beside close(): both wait for one end.
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._finish())
+        await asyncio.shield(self._ending)
+
+    async def _finish(self) -> None:
         desk, self._desk = self._desk, None
         if desk is not None:
             self._last = desk.account.progress(desk.clock())
@@ -297,7 +311,7 @@ class AnnotationJob:
                 self._summary = await desk.sum_up()
             finally:
                 await desk.close()
-        else:
+        elif self._opened:
             self._ledger.close()
         if self._readers is not None:
             self._readers.shutdown(wait=False, cancel_futures=True)

@@ -14,6 +14,7 @@ row, whose `parent` is the row that failed them.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 import zlib
@@ -26,6 +27,8 @@ from vision_grpc._lock import WriterLock
 from vision_grpc._plan import Part
 from vision_grpc._rows import SCHEMA, Failure, Row, State, Tally
 from vision_grpc.errors import LedgerError
+
+_log = logging.getLogger("vision_grpc.ledger")
 
 __all__ = ["Failure", "Ledger", "LedgerReader", "Row", "State", "Tally"]
 
@@ -61,6 +64,8 @@ class Ledger(LedgerReader):
         Raises:
             LedgerError: Another process writes it; it is of other settings, damaged, foreign, or has lost writes.
         """
+        if self._database is not None:
+            raise LedgerError(f"{self.path} is already open for writing in this process: close that job first")
         wanted = {name: json.dumps(value, sort_keys=True, ensure_ascii=False) for name, value in settings.items()}
         self._lock = WriterLock(self.path)
         try:
@@ -76,7 +81,10 @@ class Ledger(LedgerReader):
                 raise LedgerError(self._lost(self._lock.writes - self._writes))
             self._lock.begin(self._writes)
             self._next = self._one("SELECT coalesce(max(number), 0) + 1 FROM requests", ())[0]
-            if self.rows(State.SUBMITTING, limit=1):
+            facts = {"vision_ledger": str(self.path), "vision_job": self.job, "vision_writes": self._writes}
+            _log.info("the ledger %s was %s", self.path, "opened" if self.resumed else "made", extra=facts)
+            if interrupted := self.rows(State.SUBMITTING):
+                _log.warning("%d requests were being sent when the job ended", len(interrupted), extra=facts)
                 words = "the job ended while it was being sent"
                 self._write([("UPDATE requests SET state = ?, error = ? WHERE state = ?", (State.UNKNOWN, words, State.SUBMITTING))])
         except BaseException:

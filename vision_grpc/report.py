@@ -42,7 +42,7 @@ def local_picture(uri: str) -> bytes | None:
     path = Path(uri)
     # A pipe or a device would never end.
     if path.exists() and not path.is_file():
-        raise OSError(f"{uri} is not a regular file.")
+        raise OSError(f"{uri} is not a regular file")
     return path.read_bytes()
 
 

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from vision_grpc import v1
 from vision_grpc._adopt import adopt, is_message
+from vision_grpc._wire import all_alike, all_plain, image_requests_of
 from vision_grpc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,13 +115,12 @@ def image_requests(
     _check_several(uris, "uris")
     # Everything but the URI is the same in all of them: protobuf concatenates serialised halves into one message.
     shared = prototype.SerializeToString()
-    parse = v1.AnnotateImageRequest.FromString
-    built = []
-    for index, uri in enumerate(uris):
-        check_uri(uri, f"uris[{index}]")
-        request = parse(shared)
-        request.image.source.image_uri = uri
-        built.append(request)
+    built: list[v1.AnnotateImageRequest] = []
+    for part in split_requests(uris):
+        if not all_plain(part):
+            for index, uri in enumerate(part, len(built)):
+                check_uri(uri, f"uris[{index}]")
+        built += image_requests_of(part, shared)
     return built
 
 
@@ -194,7 +194,8 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
     if count > MAX_IMAGES:
         raise ConfigError(f"requests holds {count:,} images, the service takes at most {MAX_IMAGES:,}: use split_requests()")
     image_request: v1.AnnotateImageRequest
-    for index, image_request in enumerate(request.requests):  # type: ignore[assignment]
+    closely = request.requests[:1] if all_alike(request) else request.requests
+    for index, image_request in enumerate(closely):  # type: ignore[assignment]
         source = image_request.image.source
         uri = source.image_uri or source.gcs_image_uri
         if image_request.image.content:
@@ -285,9 +286,10 @@ def batch_request(
         raise ConfigError(f"requests must be several {item_name}s; image_requests(uris, features) makes them")
     item_class = getattr(door, item_name)
     request = message_class()
-    request.requests.extend(
-        item if type(item) is item_class else adopt(item, item_class, f"requests[{index}]") for index, item in enumerate(requests)
-    )
+    items = list(requests)
+    if {*map(type, items)} != {item_class}:
+        items = [adopt(item, item_class, f"requests[{index}]") for index, item in enumerate(items)]
+    request.requests.extend(items)
     for name, value in (("parent", parent), ("labels", labels)):
         if value and name not in message_class.DESCRIPTOR.fields_by_name:
             raise ConfigError(f"{name}: {message_class.DESCRIPTOR.file.package} has no such field; use version='v1'")

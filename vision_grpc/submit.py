@@ -172,9 +172,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     command = parser()
     options = command.parse_args(argv)
-    from vision_grpc._cli.command import Voice, prepare
-    from vision_grpc.errors import AuthError, ConfigError, LedgerError, OperationFailed, VisionError, WaitTimeout
+    import logging
 
+    from vision_grpc._cli.command import Voice, prepare
+    from vision_grpc.errors import AuthError, CallError, ConfigError, LedgerError, OperationFailed, VisionError, WaitTimeout
+
+    # What the library logs is said here in words; without a handler Python would print it a second time.
+    logging.getLogger("vision_grpc").addHandler(logging.NullHandler())
     go_on: Callable[[], str] = str
     try:
         try:
@@ -197,18 +201,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted. {go_on()}".rstrip(), file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away, as head does; Python would complain once more on closing it.
-        sys.stdout = None
-        return SERVICE
     except WaitTimeout as error:
         print(f"still running after {options.timeout:g} s; nothing is lost: {go_on() or error}", file=sys.stderr)
         return RUNNING
     except (VisionError, OSError, ImportError) as error:
         print(f"{PROG}: {error}", file=sys.stderr)
-        if isinstance(error, ConfigError | LedgerError):
+        if isinstance(error, ConfigError) or (isinstance(error, LedgerError) and type(error.__cause__).__name__ != "OperationalError"):
             return USAGE
-        if not isinstance(error, OperationFailed) and (more := go_on()):
+        gone = isinstance(error, OperationFailed) or (options.wait and isinstance(error, CallError) and not error.transient)
+        if not gone and (more := go_on()):
             print(more, file=sys.stderr)
         return CREDENTIALS if isinstance(error, AuthError) else SERVICE
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from vision_grpc import v1
 from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, pictures, read_list, stage
+from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
 from vision_grpc.config import Retry
@@ -36,11 +37,19 @@ class Voice:
     def say(self, text: str) -> None:
         """Words for a person."""
         if not self.quiet:
-            print(text, file=sys.stderr if self.machine else self.out, flush=True)
+            self._print(text + "\n", sys.stderr if self.machine else self.out)
 
     def data(self, text: str) -> None:
         """A line for a machine."""
-        self.out.write(text)
+        self._print(text, self.out)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        # A reader that goes away, as head does, ends the reading and not the work.
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         OSError: A bucket that a pattern or --stage names cannot be used.
     """
     _check_mode(options)
+    if options.job and Path(options.job).is_dir():
+        raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
         return Order(output=options.output or "")
     words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
@@ -143,6 +154,9 @@ def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
     if Path(output).exists() and not Path(output).is_dir():
         raise ConfigError(f"--output {output} is a file: name a folder")
+    for name in FILES.values():
+        if (Path(output) / name).is_dir():
+            raise ConfigError(f"--output {output}: {Path(output) / name} is a folder, where that file will be written: move it away")
     return output
 
 
@@ -156,7 +170,7 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
         return LocalObjects(dict(options.bucket))
     if os.environ.get("VISION_EMULATOR_HOST") and not os.environ.get("STORAGE_EMULATOR_HOST"):
         raise ConfigError(
-            f"{place} lies with an emulator: say which folder that bucket is with --bucket NAME=FOLDER, "
+            f"{place if place != 'gs://' else 'the output'} lies with an emulator: say which folder that bucket is with --bucket NAME=FOLDER, "
             "or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return open_objects(place)[0]

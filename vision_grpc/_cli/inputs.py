@@ -33,14 +33,16 @@ class Inputs:
     """Images in order: the name that the user gave each, and the URI that the service reads it by.
 
     Attributes:
-        names: As the user named them.
+        names: As the user named them; bytes of a file name that are no UTF-8 are written out as ``\\xff``.
         uris: ``gs://…``, of the same length.
         local: The names are local files, which only the embedded server can read.
+        paths: The path behind each of these names.
     """
 
     names: list[str] = field(default_factory=list)
     uris: list[str] = field(default_factory=list)
     local: bool = False
+    paths: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,8 +65,13 @@ def collect(words: Iterable[str]) -> Inputs:
             f"{remote[0]} lies in Cloud Storage and {other} on this machine, and no one server reads both: "
             "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
         )
-    names = pictures(words)
-    return Inputs(names, [_uri(number, name) for number, name in enumerate(names, 1)], local=True)
+    paths = {spelled(path): path for path in pictures(words)}
+    return Inputs(list(paths), [_uri(number, name) for number, name in enumerate(paths, 1)], local=True, paths=paths)
+
+
+def spelled(path: str) -> str:
+    """The path in characters that any file and terminal can hold."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def pictures(words: Iterable[str]) -> list[str]:
@@ -132,8 +139,12 @@ def read_list(place: str, column: str | None) -> list[str]:
     try:
         with contextlib.nullcontext(sys.stdin) if place == "-" else open(place, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123
             lines = [line for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--uris-from {place} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--uris-from {place} cannot be read: it is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(f"--uris-from {place} cannot be read: {error.strerror}") from error
+    if not lines:
+        raise ConfigError(f"--uris-from {place} is empty: it should name images, one a line")
     key = column or "uri"
     if lines and lines[0].lstrip().startswith("{"):
         return [_json_value(line, key, f"--uris-from {place}, line {number}") for number, line in enumerate(lines, 1)]
@@ -160,6 +171,8 @@ def _json_value(line: str, key: str, where: str) -> str:
 
 
 def _pictures(word: str) -> list[str]:
+    if not word:
+        raise ConfigError("one of the inputs is empty: name a picture, a folder or a gs:// URI")
     if "://" in word:
         raise ConfigError(f"{word} is neither a gs:// URI nor a local path: download the picture, or copy it to gs://bucket/object")
     path = Path(word)
@@ -205,7 +218,7 @@ class PictureObjects:
     """Objects for the embedded server: exactly the chosen pictures to read, and one folder to write to."""
 
     def __init__(self, inputs: Inputs, output: Path) -> None:
-        self._paths = {uri: str(Path(name).absolute()) for name, uri in zip(inputs.names, inputs.uris, strict=True)}
+        self._paths = {uri: str(Path(inputs.paths[name]).absolute()) for name, uri in zip(inputs.names, inputs.uris, strict=True)}
         self._files = LocalFiles()
         self._output = LocalObjects({OUTPUT: output})
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import shlex
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from vision_grpc._cli.progress import JobBar
 from vision_grpc._cli.session import Session
 from vision_grpc._cli.summary import count
 from vision_grpc.aio import AsyncClient
+from vision_grpc.errors import ConfigError, ImageError
 from vision_grpc.job import AnnotationJob, ImageResult, Summary
 from vision_grpc.objects import LocalFiles, Objects
 from vision_grpc.requests import FEATURE_NAMES
@@ -48,7 +50,13 @@ class JobCommand:
             VisionError, OSError, ImportError: What stopped it; `how_to_go_on` says the rest.
         """
         # What may not be written to is noticed before anything is paid for.
-        self._ledger.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._ledger.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._ledger.parent):
+                pass
+        except OSError as error:
+            place = f"--job {self._ledger}" if self._options.job or not self._order.inputs.local else f"--output {self._order.output}"
+            raise ConfigError(f"{place} cannot be written: {error.strerror}") from error
         if self._order.inputs.local:
             return self._run_local()
         options, order = self._options, self._order
@@ -83,7 +91,7 @@ class JobCommand:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
             client = AsyncClient(emulator=server.target)
-            return self._annotate(client, found, LocalFiles().read, f"gs://{OUTPUT}/", bar)
+            return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), f"gs://{OUTPUT}/", bar)
 
     def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
         publisher = Publisher(self._order.output, self._options.format, found, self._voice)
@@ -98,7 +106,7 @@ class JobCommand:
             session = Session(
                 job,
                 self._lines,
-                names=lambda result: replace(result, uri=self._order.inputs.names[result.index]),
+                names=self._named,
                 keep_context=not self._order.inputs.local,
                 told=told,
                 say=self._voice.say,
@@ -116,6 +124,15 @@ class JobCommand:
                 self._forget()
             return code
         return self._incomplete(session, summary)
+
+    def _named(self, result: ImageResult) -> ImageResult:
+        """The result by the name that the user gave the image, also within its error."""
+        name = self._order.inputs.names[result.index]
+        error = result.error
+        if error is not None and name != result.uri:
+            words = error.message.replace(result.uri, name)
+            error = ImageError(error.code, words, index=error.index, uri=name, details=error.details)
+        return replace(result, uri=name, error=error)
 
     def _settings(self) -> dict[str, Any]:
         options, order = self._options, self._order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vision_grpc._cli.command import Order
+
+FILES = {"jsonl": "results.jsonl", "html": "report.html", "parquet": "results.parquet"}
+"""The files of results, by format."""
 
 _HARMLESS = frozenset(
     {
@@ -53,11 +57,12 @@ def own_ledger(options: argparse.Namespace, order: Order) -> Path:
     asked = {name: value for name, value in vars(options).items() if name not in _HARMLESS}
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
     for name, uri in zip(order.inputs.names, order.inputs.uris, strict=True):
-        digest.update(f"{name}\0{uri}\0".encode(errors="surrogateescape"))
+        digest.update(f"{name}\0{uri}\0".encode())
         if order.inputs.local:
             # A picture that was changed is another picture.
-            status = Path(name).stat()
-            digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
+            with contextlib.suppress(OSError):
+                status = Path(order.inputs.paths[name]).stat()
+                digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
     if order.inputs.local:
         folder = Path(order.output) / ".vision-grpc"
     else:

@@ -68,9 +68,10 @@ class Operations:
             WaitTimeout: --timeout passed.
             OperationFailed: One of them failed.
         """
+        # Whether the results can be read is found out before, not after, the wait.
+        found = objects(self._options, self._order.output or "gs://")
         with Client(**self._settings()) as client:
             destinations = self._destinations(client)
-        found = objects(self._options, destinations[0])
         publisher = Publisher(self._order.output or destinations[0], self._options.format, found, self._voice)
         with tempfile.TemporaryDirectory() as folder:
             lines = Path(folder) / "results.jsonl"

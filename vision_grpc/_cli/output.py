@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
+from vision_grpc._cli.names import FILES
 from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._encode import dumps
 from vision_grpc._whole_file import whole_file
@@ -23,7 +24,6 @@ from vision_grpc.results import ImageResult
 if TYPE_CHECKING:
     from vision_grpc._cli.command import Voice
 
-FILES = {"jsonl": "results.jsonl", "html": "report.html", "parquet": "results.parquet"}
 _CONTENT_TYPES = {".jsonl": "application/jsonl", ".parquet": "application/vnd.apache.parquet", ".html": "text/html; charset=utf-8"}
 
 _SHOWN = 100

@@ -30,7 +30,7 @@ def status(path: Path) -> dict[str, Any]:
     with LedgerReader(path) as ledger:
         tallies = ledger.tallies()
         total = ledger.total
-        recent = ledger.collected_since(time.time() - _RECENT)
+        recent = ledger.ended_since(time.time() - _RECENT)
         states = {
             state.name.lower(): {
                 "requests": sum(tally.requests for tally in tallies if tally.state is state),

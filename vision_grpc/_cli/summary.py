@@ -19,8 +19,13 @@ def describe_result(result: ImageResult) -> str:
     """The image's name, its error if it has one, and what was found."""
     found = describe(result.response)
     if result.error is None:
-        return f"{result.uri}: {found}"
-    return f"{result.uri}: ERROR {result.error.message}" + ("" if found == NOTHING else f" · {found}")
+        return printable(f"{result.uri}: {found}")
+    return printable(f"{result.uri}: ERROR {result.error.message}" + ("" if found == NOTHING else f" · {found}"))
+
+
+def printable(text: str) -> str:
+    """The text with everything written out that could move a terminal's cursor, colour it or begin a line."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def describe(response: v1.AnnotateImageResponse) -> str:

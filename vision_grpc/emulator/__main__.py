@@ -18,12 +18,17 @@ The first line on standard output is
 
   VISION_EMULATOR_HOST=127.0.0.1:43210
 
-with the real address, printed once calls are served. Everything else goes to standard error. The server needs no
-credentials and checks none. SIGTERM or Ctrl-C ends it with exit code 0; wrong arguments are exit code 2.
+with the real address, printed once calls are served. With --rest-port a second line follows:
+
+  VISION_EMULATOR_REST_URL=http://127.0.0.1:43211
+
+Everything else goes to standard error. The server needs no credentials and checks none. SIGTERM or Ctrl-C ends it
+with exit code 0; wrong arguments are exit code 2.
 
 examples:
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
-  export "$(python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out | head -1)"
+  python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out > emulator.env &
+  until grep -q HOST emulator.env; do sleep 0.1; done; export $(head -1 emulator.env)
   python -m vision_grpc.emulator --bucket in=/data --tls --root-certificate root.pem --state operations.db
 """
 
@@ -49,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             buckets=_buckets(options.bucket),
             host=options.host,
             port=options.port,
+            rest_port=options.rest_port,
             tls=_tls(options),
             state=options.state,
             workers=options.workers,
@@ -62,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
+        if options.rest_port is not None:
+            print(f"VISION_EMULATOR_REST_URL={server.rest_url}", flush=True)
         # A wait without a limit would keep the signal handlers from running on some systems.
         while not stopped.wait(3600):
             pass
@@ -84,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any other than loopback is open to its network"
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
+    parser.add_argument("--rest-port", type=int, metavar="N", help="serve REST/JSON too, on this port; 0 takes a free one")
     parser.add_argument("--tls", action="store_true", help="serve TLS with a certificate made on the spot")
     parser.add_argument("--tls-certificate", type=Path, metavar="PEM", help="serve TLS with this certificate chain")
     parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the private key of --tls-certificate")

@@ -1,9 +1,12 @@
-"""The front door: every call is recorded, met by the faults that are armed, parsed, answered, and refused in gRPC's terms."""
+"""The front door: every call is recorded, met by the faults that are armed, parsed, answered, and refused in gRPC's terms.
+
+gRPC's calls come in by :meth:`Door.service`, those of HTTP by :meth:`Door.answer`; behind both is the same.
+"""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -17,7 +20,22 @@ from vision_grpc.emulator.rpc import Method
 
 logger = logging.getLogger(__name__)
 
-Context = grpc.aio.ServicerContext[bytes, bytes]
+
+class Caller(Protocol):
+    """What the door asks of whoever calls. A grpc.aio.ServicerContext is one."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+    def time_remaining(self) -> float | None: ...
+
+    def peer(self) -> str: ...
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
+    ) -> NoReturn: ...
+
+
+Answer = Callable[[bytes, Caller], Awaitable[bytes]]
 
 
 class Door(grpc.GenericRpcHandler):
@@ -27,13 +45,18 @@ class Door(grpc.GenericRpcHandler):
         self._calls = calls
         self._faults = faults
         self._clock = clock
-        self._handlers: dict[str, Any] = {method.path: grpc.unary_unary_rpc_method_handler(self._answering(method)) for method in methods}
+        self._answers = {method.path: self._answering(method) for method in methods}
+        self._handlers: dict[str, Any] = {path: grpc.unary_unary_rpc_method_handler(answer) for path, answer in self._answers.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         return self._handlers.get(handler_call_details.method)
 
-    def _answering(self, method: Method) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        async def answer(raw: bytes, context: Context) -> bytes:
+    def answer(self, path: str) -> Answer:
+        """Returns what answers calls of a method, by its gRPC path. Raises KeyError for an unknown one."""
+        return self._answers[path]
+
+    def _answering(self, method: Method) -> Answer:
+        async def answer(raw: bytes, context: Caller) -> bytes:
             self._record(method, raw, context)
             faults = self._faults.for_call(method.name)
             await self._break(faults, False, context)
@@ -52,13 +75,13 @@ class Door(grpc.GenericRpcHandler):
 
         return answer
 
-    def _record(self, method: Method, raw: bytes, context: Context) -> None:
+    def _record(self, method: Method, raw: bytes, context: Caller) -> None:
         metadata = tuple((key, value) for key, value in context.invocation_metadata() or ())
         self._calls.add(
             RecordedCall(path=method.path, metadata=metadata, time=self._clock.time(), raw=raw, request_type=method.request_type)
         )
 
-    async def _break(self, faults: list[Fault], accepted: bool, context: Context) -> None:
+    async def _break(self, faults: list[Fault], accepted: bool, context: Caller) -> None:
         for fault in faults:
             if fault.accepted is not accepted:
                 continue

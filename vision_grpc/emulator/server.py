@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
@@ -27,7 +27,10 @@ from vision_grpc.emulator.operations import Store
 from vision_grpc.emulator.processing import Processing
 from vision_grpc.emulator.service import ImageAnnotator
 from vision_grpc.emulator.tls import Tls
-from vision_grpc.objects import LocalObjects
+from vision_grpc.objects import LocalObjects, Objects
+
+if TYPE_CHECKING:
+    from vision_grpc.emulator.rest.server import RestServer
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Emulator:
         objects: instead of buckets, any vision_grpc.objects.Objects.
         host: the address to listen on. Whoever reaches it may use the server: it checks no credentials.
         port: 0 takes a free one.
+        rest_port: a second port, for REST/JSON on the same operations; 0 takes a free one, None serves gRPC alone. Needs
+            ``pip install 'vision-grpc[rest]'``.
         annotator: (content, serialised v1.AnnotateImageRequest) -> serialised v1.AnnotateImageResponse, called in threads;
             None for the real ones, which need ``pip install 'vision-grpc[local]'``.
         tls: None serves plain text; True a certificate made on the spot; Tls what it says.
@@ -71,7 +76,7 @@ class Emulator:
 
     Raises:
         ValueError: an argument is wrong.
-        ImportError: a package of the extra ``local`` is missing.
+        ImportError: a package of the extra ``local``, or ``rest``, is missing.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Emulator:
         objects: ObjectReader | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        rest_port: int | None = None,
         annotator: Annotator | None = None,
         tls: Tls | bool | None = None,
         state: str | Path | None = None,
@@ -99,13 +105,16 @@ class Emulator:
             raise ValueError(f"max_images_processing is {max_images_processing}; give at least 1.")
         if not 0 <= operation_seconds < 1e9:
             raise ValueError(f"operation_seconds is {operation_seconds}; give 0 or more.")
-        if not 0 <= port < 2**16:
-            raise ValueError(f"port is {port}; give 0 to 65535.")
+        for name, number in (("port", port), ("rest_port", rest_port)):
+            if number is not None and not 0 <= number < 2**16:
+                raise ValueError(f"{name} is {number}; give 0 to 65535.")
         self.faults = Faults(faults)
         self.clock = clock or SystemClock()
         self._objects = objects if objects is not None else LocalObjects(buckets or {})
         self._host = host
         self._port = port
+        self._rest_port = rest_port
+        self._rest_server = _rest_server() if rest_port is not None else None
         self._annotator = annotator or _annotators()
         self._tls = Tls.self_signed([host]) if tls is True else (tls or None)
         self._state = Path(state) if state is not None else None
@@ -118,6 +127,7 @@ class Emulator:
         self._stop: asyncio.Event | None = None
         self._grace: float | None = None
         self._bound = 0
+        self._rest_url = ""
         self._root_file: Path | None = None
         if self._tls is None and not _is_loopback(host):
             logger.warning("%s is not a loopback address: anyone who reaches it can use this server, which checks no credentials.", host)
@@ -128,6 +138,18 @@ class Emulator:
         if not self._bound:
             raise RuntimeError("The server has no address before start().")
         return f"[{self._host}]:{self._bound}" if ":" in self._host else f"{self._host}:{self._bound}"
+
+    @property
+    def rest_url(self) -> str:
+        """Where REST is served, "http://127.0.0.1:43211". Raises RuntimeError before the start, and without a rest_port."""
+        if not self._rest_url:
+            raise RuntimeError("REST has no address before start(), and none at all without rest_port=.")
+        return self._rest_url
+
+    @property
+    def objects(self) -> Objects:
+        """Where the server reads images and writes results: what `read_results` and AnnotationJob take as ``objects=``."""
+        return self._objects  # type: ignore[return-value]
 
     @property
     def calls(self) -> list[RecordedCall]:
@@ -181,6 +203,7 @@ class Emulator:
         self._thread.join()
         self._thread = None
         self._bound = 0
+        self._rest_url = ""
         if self._root_file is not None:
             self._root_file.unlink(missing_ok=True)
             self._root_file = None
@@ -214,17 +237,23 @@ class Emulator:
         processing = Processing(images, store, self.clock, self.faults, limit=self._limit, seconds=self._seconds)
         methods = [*ImageAnnotator(images, store, processing, self.clock).methods(), *Operations(store, processing, self.clock).methods()]
         server = grpc.aio.server(options=_OPTIONS)
+        door = Door(methods, self._calls, self.faults, self.clock)
+        rest: RestServer | None = None
         try:
-            server.add_generic_rpc_handlers((Door(methods, self._calls, self.faults, self.clock),))
+            server.add_generic_rpc_handlers((door,))
             await add_extras(server, sorted({method.path.split("/")[1] for method in methods}))
             self._bound = self._bind(server)
+            if self._rest_server is not None:
+                rest = self._rest_server(door, methods, host=self._host, port=self._rest_port or 0, tls=self._tls)
+                self._rest_url = rest.url
+                rest.start()
             await server.start()
             for operation in store.unfinished():
                 processing.accept(operation)
             ready.set_result(None)
             await self._stop.wait()
         finally:
-            await server.stop(self._grace)
+            await asyncio.gather(server.stop(self._grace), *([rest.stop(self._grace)] if rest is not None else []))
             await processing.close()
             await asyncio.to_thread(images.close)
             store.close()
@@ -251,6 +280,14 @@ def _annotators() -> Annotator:
     # What every picture needs. What only one feature needs is said in the error of the image that asks for it.
     check_available([v1.Feature.Type.TYPE_UNSPECIFIED])
     return annotate_bytes
+
+
+def _rest_server() -> "type[RestServer]":
+    try:
+        from vision_grpc.emulator.rest.server import RestServer
+    except ModuleNotFoundError as error:
+        raise ImportError("REST needs packages that are not installed: pip install 'vision-grpc[rest]'.") from error
+    return RestServer
 
 
 def _cores() -> int:
