@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from vision_grpc.emulator import Fault, Faults, VirtualClock
 

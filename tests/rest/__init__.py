@@ -1,0 +1,1 @@
+"""REST on the embedded server: its parts without a server, and the server over plain HTTP."""

@@ -1,0 +1,79 @@
+"""The pytest plugin, in test suites of its own."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = "vision_grpc.pytest_plugin"
+
+SUITE = """
+import os
+import pytest
+from vision_grpc import Client
+from vision_grpc.requests import image_requests
+
+def test_mine(vision_emulator, vision_buckets):
+    (vision_buckets["photos"] / "a.png").write_bytes(b"no picture")
+    with Client() as client:
+        operation = client.async_batch_annotate(image_requests(["gs://photos/a.png"], ["CROP_HINTS"]), "gs://out/run/")
+        client.wait_operation(operation.name, timeout=20)
+    assert vision_emulator.target == os.environ["VISION_EMULATOR_HOST"]
+    assert "VISION_EMULATOR_REST_URL" not in os.environ
+    assert [path.name for path in (vision_buckets["out"] / "run").iterdir()] == ["output-1-to-1.json"]
+    assert vision_emulator.calls
+
+def test_fresh(vision_emulator, vision_buckets):
+    assert not vision_emulator.calls
+    assert not list(vision_buckets["out"].iterdir())
+
+def test_nothing_left():
+    assert "VISION_EMULATOR_HOST" not in os.environ
+"""
+OVERRIDDEN = """
+import os
+import urllib.request
+import pytest
+
+@pytest.fixture
+def vision_buckets(tmp_path):
+    return {"photos": tmp_path}
+
+@pytest.fixture
+def vision_emulator_options():
+    return {"rest_port": 0, "annotator": lambda content, request: b""}
+
+def test_rest(vision_emulator, vision_buckets):
+    assert list(vision_buckets) == ["photos"]
+    assert os.environ["VISION_EMULATOR_REST_URL"] == vision_emulator.rest_url
+    with urllib.request.urlopen(vision_emulator.rest_url + "/v1/operations") as reply:
+        assert reply.status == 200
+"""
+
+
+def run(pytester: pytest.Pytester, suite: str) -> pytest.RunResult:
+    """Runs a test suite with the plugin loaded, by its entry point where the installed package has one."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(suite)
+    by_itself = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
+    return pytester.runpytest_inprocess(*([] if by_itself else ["-p", PLUGIN]), "-p", "no:randomly", "-q")
+
+
+def test_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that names the fixture has a server of its own, found by the environment; the next has a new one, or none."""
+    monkeypatch.delenv("VISION_EMULATOR_HOST", raising=False)
+    run(pytester, SUITE).assert_outcomes(passed=3)
+
+
+def test_overridden(pytester: pytest.Pytester) -> None:
+    """Buckets and options are fixtures that a suite overrides: REST, an annotator of its own."""
+    run(pytester, OVERRIDDEN).assert_outcomes(passed=1)
+
+
+def test_loading_it_costs_nothing() -> None:
+    """pytest loads the plugin in every run, and with it neither gRPC nor protobuf."""
+    code = "import sys, vision_grpc.pytest_plugin; print(sorted({'grpc', 'google.protobuf', 'starlette'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
