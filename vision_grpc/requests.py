@@ -148,6 +148,11 @@ def check_uri(uri: object, where: str) -> None:
     if _GENERATION.search(uri):
         raise ConfigError(f"{where}: {uri!r} names a generation, which the service does not read; leave out {_GENERATION.search(uri)[0]!r}")  # type: ignore[index]
     if not _OBJECT_URI.match(uri):
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        if bucket and name and not re.fullmatch(_BUCKET, bucket):
+            raise ConfigError(
+                f"{where}: {bucket!r} is no bucket's name: 3 to 222 of a-z, 0-9, '-', '_' and '.', a letter or digit at both ends"
+            )
         raise ConfigError(f"{where}: {uri!r} does not name a bucket and an object; write gs://bucket/object")
     try:
         name = uri.removeprefix("gs://").partition("/")[2].encode()
