@@ -1,0 +1,1 @@
+"""Crashes, lost replies and broken disks."""
