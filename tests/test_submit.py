@@ -236,13 +236,13 @@ def test_killed(server: Emulator, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     shown = submit("--status", "nightly.db", "--json", cwd=tmp_path)
-    assert json.loads(shown.stdout)["states"]["running"] == {"requests": 1, "images": 1}
+    assert json.loads(shown.stdout)["progress"]["requests"]["running"] == 1
     assert "at the service" in submit("--status", "nightly.db", cwd=tmp_path).stdout
     server.faults.release()
     again = cloud(server, tmp_path, *WORDS, "--job", "nightly.db")
     assert (again.returncode, submits(server)) == (0, 1), again.stderr
     assert len(rows(tmp_path / "bucket/run/results.jsonl")) == 1
-    assert json.loads(submit("--status", "nightly.db", "--json", cwd=tmp_path).stdout)["ok"] == 1
+    assert json.loads(submit("--status", "nightly.db", "--json", cwd=tmp_path).stdout)["progress"]["ok"] == 1
     finished = cloud(server, tmp_path, *WORDS, "--job", "nightly.db")
     assert (finished.returncode, submits(server)) == (0, 1), finished.stderr
     assert "1 of 1 image annotated" in finished.stdout

@@ -215,12 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from pathlib import Path
+    from vision_grpc._cli.status import as_json, table
+    from vision_grpc.job import read_standing
 
-    from vision_grpc._cli.status import as_json, status, table
-
-    numbers = status(Path(options.status))
-    print(as_json(numbers) if options.json else table(numbers))
+    standing = read_standing(options.status)
+    print(as_json(standing) if options.json else table(standing))
     return OK
 
 
