@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -50,6 +49,8 @@ def adopt(value: object, message_class: type[_M], where: str) -> _M:
 
 def _build(value: Mapping[Any, Any], message_class: type[_M], where: str, cause: Exception) -> _M:
     """The slow way, field by field: converts foreign messages inside a mapping, or names the field that does not fit."""
+    import difflib  # only mistakes need it
+
     message = message_class()
     for key, item in value.items():
         fields = message_class.DESCRIPTOR.fields_by_name

@@ -21,7 +21,6 @@ from vision_grpc._gen.google.longrunning.operations_pb2 import (
     ListOperationsRequest,
 )
 from vision_grpc._transport import AsyncTransport, Transport
-from vision_grpc._waits import Waits
 from vision_grpc.auth import Auth
 from vision_grpc.config import DEFAULT_UNIVERSE, VERSIONS, Polling, Retry, Target
 from vision_grpc.errors import CallError, ConfigError, VisionError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
     from vision_grpc._operations import ImagesResponse, OperationMetadata, Progress
+    from vision_grpc._waits import Waits
     from vision_grpc.requests import AsyncRequest, ImageRequestLike
 
 Labels = Mapping[str, str]
@@ -245,6 +245,8 @@ class BaseClient:
         return response
 
     def _waits(self, names: Iterable[v1.Operation | str], timeout: float | None, polling: Polling | None, metadata: Metadata) -> Waits:
+        from vision_grpc._waits import Waits
+
         waits = Waits(self._context, polling or self._polling, timeout, metadata)
         waits.add(_operations.operation_name(_ours(name)) for name in names)
         return waits

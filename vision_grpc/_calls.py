@@ -8,7 +8,6 @@ transport, blocking or asyncio; both clients therefore retry, give up and raise 
 from __future__ import annotations
 
 import importlib
-import random as _random
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from vision_grpc._gen.google.longrunning import operations_pb2_grpc
@@ -46,7 +44,8 @@ class Method:
     routing: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Steps are not frozen only because that would triple the time of making one.
+@dataclass(slots=True)
 class Call:
     """Send `request`; the reply is sent back into the flow, a grpc.RpcError or AuthError is thrown into it."""
 
@@ -57,31 +56,31 @@ class Call:
     wait_for_ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gather:
     """Send several calls at once; a list of replies and errors, in the order of the calls, is sent back."""
 
     calls: Sequence[Call]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Connect:
     """Wait until the channel is connected; None is sent back, or the words of why it is not within `timeout` seconds."""
 
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sleep:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Identify:
     """Find out which project the credentials belong to; its ID or None is sent back."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reauthenticate:
     """Throw away the cached token; the next call fetches another."""
 
@@ -90,13 +89,20 @@ Step = Call | Gather | Connect | Sleep | Identify | Reauthenticate
 Flow = Generator[Step, Any, _T]
 
 
+def _draw() -> float:
+    """A number in [0, 1). The module takes 2 ms to load, and only failures and waits need it."""
+    import random
+
+    return random.random()
+
+
 @dataclass(slots=True)
 class Context:
     """What a client's flows share: its settings, its clock and what it learned of the server."""
 
     retry: Retry = field(default_factory=Retry)
     clock: Callable[[], float] = time.monotonic
-    random: Callable[[], float] = _random.random
+    random: Callable[[], float] = _draw
     server_waits: bool = True
     server_lists: bool = True
 
@@ -183,20 +189,17 @@ def call(
     retry = retry or context.retry
     clock = context.clock
     deadline = None if timeout is None else clock() + timeout
-
-    def remaining() -> float | None:
-        return None if deadline is None else max(0.0, deadline - clock())
-
-    if not method.idempotent:
-        left = remaining()
-        why = yield Connect(retry.connect if left is None else min(retry.connect, left))
+    once = not method.idempotent
+    if once:
+        why = yield Connect(retry.connect if timeout is None else max(0.0, min(retry.connect, timeout)))
         if why is not None:
             yield from _refuse_unconnected(method, why, metadata)
     attempts = 0
     renewed = False
     acted = False
     while True:
-        if not method.idempotent and remaining() == 0:
+        left = None if deadline is None else max(0.0, deadline - clock())
+        if once and left == 0:
             raise CallError(
                 method=method.name,
                 code=grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -205,7 +208,7 @@ def call(
             )
         attempts += 1
         try:
-            return (yield Call(method, request, remaining(), metadata, wait_for_ready=not method.idempotent))
+            return (yield Call(method, request, left, metadata, once))
         except grpc.RpcError as rpc_error:
             error = call_error(method, rpc_error, attempts)
             if error.code is grpc.StatusCode.UNAUTHENTICATED and not renewed:
@@ -218,7 +221,7 @@ def call(
             acted = acted or error.code not in _REJECTED
             repeatable = error.transient and (method.idempotent or error.code is grpc.StatusCode.RESOURCE_EXHAUSTED)
             pause = backoff(retry, context, attempts, error)
-            left = remaining()
+            left = None if deadline is None else max(0.0, deadline - clock())
             if not repeatable or attempts >= retry.attempts or (left is not None and pause >= left):
                 raise error from rpc_error
         yield Sleep(pause)
@@ -243,6 +246,8 @@ def backoff(retry: Retry, context: Context, failures: int, error: CallError) -> 
     """Seconds to wait after this many failures in a row; never less than the server's RetryInfo asks for."""
     pause = retry.bound(failures) * context.random()
     for detail in error.details:
+        from google.rpc.error_details_pb2 import RetryInfo
+
         if isinstance(detail, RetryInfo):
             pause = max(pause, detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9)
     return pause

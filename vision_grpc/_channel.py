@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,8 @@ ClientCertificate = Callable[[], tuple[bytes, bytes]]
 
 def api_client_header(user_agent: str | None) -> tuple[str, str]:
     """x-goog-api-client, by which Google tells clients apart."""
-    words = f"gl-python/{platform.python_version()} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
+    python = sys.version.partition(" ")[0].rstrip("+")  # as platform.python_version(), whose module takes 3 ms to load
+    words = f"gl-python/{python} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
     return ("x-goog-api-client", f"{user_agent} {words}" if user_agent else words)
 
 

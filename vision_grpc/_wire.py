@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from vision_grpc import v1
 
 # The longest URI that this allows is shorter than Cloud Storage's limit on names, and it is plain ASCII without a "#".
 _URI = r"""gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]{1,700}+"""
-_LINES = re.compile(rf"(?:{_URI}\n)*+\Z")
 _LENGTH = rb"(?:[\x01-\x7f]|[\x80-\xff][\x00-\x7f])"
+_IMAGE = rb"\x0a%s\x0a%s\x12%s\x12%s%s" % (_LENGTH, _LENGTH, _LENGTH, _LENGTH, _URI.encode())
+"""A request up to the end of its image: tag and length of request, image, source and image_uri, and the URI."""
+_FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x13](?:\x10%s)?+)++" % _LENGTH
+"""Features with a type and perhaps max_results."""
+# No "#": a destination that ends in digits after one would name a generation.
+_OUTPUT = rb"""\x12%s\x0a%s\x0a%sgs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]*+(?:\x10[\x01-\x64])?+""" % ((_LENGTH,) * 3)
+"""An output_config with a destination and perhaps a batch_size of 1 to 100."""
 _FEW = 8
 """Below this many images a loop is as fast."""
 
@@ -27,7 +33,7 @@ def all_plain(uris: Sequence[Any]) -> bool:
         lines = "\n".join(uris) + "\n"
     except TypeError:
         return False
-    return lines.count("\n") == len(uris) and _LINES.match(lines) is not None
+    return lines.count("\n") == len(uris) and _lines().match(lines) is not None
 
 
 def image_requests_of(uris: Sequence[str], shared: bytes) -> list[v1.AnnotateImageRequest]:
@@ -55,10 +61,27 @@ def _varint(number: int) -> bytes:
     return bytes(parts)
 
 
+def all_good(request: Any) -> bool:
+    """Whether a batch is of the usual shape and nothing in it can be refused: images by plain URIs with features by type, and a
+    plain destination, without parent and labels. False says only that somebody should look closer.
+    """
+    # On the wire these would follow the destination, and look like a part of it.
+    if getattr(request, "parent", "") or getattr(request, "labels", ()):
+        return False
+    wire = request.SerializeToString()
+    match = _usual().match(wire)
+    if match is None:
+        return False
+    # The pattern does not add up lengths. What looks like the output_config must be it, with its tag and its own length, and no
+    # URI may look like two images, as one with control characters could.
+    header = len(wire) - match.start("output") - request.output_config.ByteSize()
+    return header in (2, 3) and wire.count(b"gs://") == len(request.requests) + 1
+
+
 def all_alike(request: Any) -> bool:
     """Whether all images of a batch are as good as its first: but for their URIs the same, and these plain.
 
-    A batch of 2,000 is checked in the time in which a loop would check 100. False says only that somebody should look closer.
+    False says only that somebody should look closer.
     """
     count = len(request.requests)
     if count < _FEW:
@@ -73,12 +96,23 @@ def all_alike(request: Any) -> bool:
     wire = request.SerializeToString()
     end = len(wire) - others.ByteSize()
     match = _batch(first.SerializeToString()).match(wire)
-    # A URI with control characters could look like two images; their number would then be another.
     return match is not None and match.end() == end and wire.count(b"gs://", 0, end) == count
+
+
+# Compiled when first used: each takes a millisecond, which an import should not.
+@cache
+def _lines() -> re.Pattern[str]:
+    """Plain URIs, each with a newline after it."""
+    return re.compile(rf"(?:{_URI}\n)*+\Z")
+
+
+@cache
+def _usual() -> re.Pattern[bytes]:
+    """Whole batches: images by plain URIs with features by type, and a plain destination."""
+    return re.compile(rb"(?:%s%s)*+(?P<output>%s)\Z" % (_IMAGE, _FEATURES, _OUTPUT))
 
 
 @lru_cache(maxsize=64)
 def _batch(shared: bytes) -> re.Pattern[bytes]:
-    """Batches of images that have these bytes after their URI. The last byte before the URI is its length, or part of that."""
-    lengths = rb"\x0a%s\x0a%s\x12%s\x12%s" % ((_LENGTH,) * 4)
-    return re.compile(rb"(?:%s%s%s)*+" % (lengths, _URI.encode(), re.escape(shared)))
+    """Batches of images that have these bytes after their URI."""
+    return re.compile(rb"(?:%s%s)*+" % (_IMAGE, re.escape(shared)))

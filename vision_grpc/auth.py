@@ -14,12 +14,13 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vision_grpc._exchange import Exchange, is_passing, words_of
 from vision_grpc.config import DEFAULT_UNIVERSE
 from vision_grpc.errors import AuthError, ConfigError
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
+
+    from vision_grpc._exchange import Exchange
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/cloud-vision")
 
@@ -191,6 +192,9 @@ class Auth:
 
     def _fetch(self, limit: float) -> None:
         """Replaces the grant; a token that is still good outlives a renewal that fails for a passing reason."""
+        # Here, as google-auth itself: a client that never fetches a token does not load what that takes.
+        from vision_grpc._exchange import Exchange
+
         exchange = Exchange(limit)
         failure = None
         old = self._grant
@@ -277,6 +281,8 @@ class Auth:
     def _explain(self, error: Exception, exchange: Exchange) -> AuthError:
         """The AuthError for what google-auth raised, with no reference to it: even its traceback holds secrets."""
         from google.auth import exceptions
+
+        from vision_grpc._exchange import is_passing, words_of
 
         words = exchange.strike(words_of(error))
         transient = is_passing(error, exchange)

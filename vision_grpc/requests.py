@@ -6,7 +6,6 @@ beforehand is refused here, in a sentence with the request's index and the field
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -17,7 +16,7 @@ from google.protobuf.message import Message
 
 from vision_grpc import v1
 from vision_grpc._adopt import adopt, is_message
-from vision_grpc._wire import all_alike, all_plain, image_requests_of
+from vision_grpc._wire import all_alike, all_good, all_plain, image_requests_of
 from vision_grpc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ def feature(value: FeatureLike, *, where: str = "features") -> v1.Feature:
     if isinstance(value, str):
         number = FEATURE_NAMES.get(value.strip().lower().replace("-", "_"))
         if number is None:
+            import difflib  # only mistakes need it
+
             near = difflib.get_close_matches(value.lower(), FEATURE_NAMES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names[-1] for names in _SHORT.values())}"
             raise ConfigError(f"{where}: there is no feature {value!r}{hint}")
@@ -155,10 +156,10 @@ def check_uri(uri: object, where: str) -> None:
             )
         raise ConfigError(f"{where}: {uri!r} does not name a bucket and an object; write gs://bucket/object")
     try:
-        name = uri.removeprefix("gs://").partition("/")[2].encode()
+        encoded = uri.removeprefix("gs://").partition("/")[2].encode()
     except UnicodeEncodeError:
         raise ConfigError(f"{where}: {uri!r} is not valid Unicode, as the names of objects are") from None
-    if len(name) > 1024:
+    if len(encoded) > 1024:
         raise ConfigError(f"{where}: the object's name is longer than Cloud Storage's 1,024 bytes: {uri[:60]}…")
 
 
@@ -198,6 +199,8 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
         raise ConfigError("requests is empty: name at least one image")
     if count > MAX_IMAGES:
         raise ConfigError(f"requests holds {count:,} images, the service takes at most {MAX_IMAGES:,}: use split_requests()")
+    if endpoint_location is None and all_good(request):
+        return
     image_request: v1.AnnotateImageRequest
     closely = request.requests[:1] if all_alike(request) else request.requests
     for index, image_request in enumerate(closely):  # type: ignore[assignment]

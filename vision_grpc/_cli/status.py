@@ -28,7 +28,8 @@ def table(standing: Standing) -> str:
     begun = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(standing.begun))
     lines.append(f"job {standing.job}, begun {begun}, writes below {standing.output}")
     lines.append(
-        f"{progress.ok:,} images annotated, {progress.failed:,} failed, {progress.in_flight:,} in flight, {progress.planned:,} waiting, {total}"
+        f"{progress.ok:,} images annotated, {progress.failed:,} failed, {progress.in_flight:,} in flight, "
+        f"{progress.planned:,} waiting, {total}"
     )
     again = f", {progress.again:,} of them again" if progress.again else ""
     spent = f", cost {progress.cost:,.2f}" if progress.cost else ""
