@@ -32,7 +32,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side-by-side measurements.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"which of {', '.join(BENCHMARKS)}; all where none is named")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds of each contender; the long ones run fewer (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each contender; the long ones run fewer (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
     parser.add_argument("--markdown", action="store_true", help="print the README's table at the end")
     parser.add_argument("--readme", action="store_true", help="put that table into README.md, between its <!-- benchmarks --> marks")

@@ -70,7 +70,10 @@ def _compared(name: str, batch: v1.BatchAnnotateImagesResponse, rounds: int) -> 
         "google-cloud-vision from_json": by_google_cloud_vision,
     }
     sizes = f"{len(text) / 1e6:.1f} MB of JSON, {batch.ByteSize() / 1e6:.2f} MB of protobuf"
-    return compare(f"{name} ({sizes}); results equal", contenders, rounds)
+    table = compare(f"{name} ({sizes}); results equal", contenders, rounds)
+    table.aim(f"CPU ÷ orjson alone: {name}", "vision_grpc", "orjson.loads alone", at_most=2.0)
+    table.aim(f"CPU, json_format ÷ vision_grpc: {name}", "vision_grpc", "json_format.Parse", at_least=5)
+    return table
 
 
 def _memory() -> Table:

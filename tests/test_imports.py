@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -120,6 +121,8 @@ def test_public_names_are_exact_and_sorted(path: Path) -> None:
         return
     names = list(listed[0])
     assert names == sorted(set(names))
+    if "beam" in path.parts and importlib.util.find_spec("apache_beam") is None:
+        return  # .ci/run imports it in an environment with Apache Beam
     module = importlib.import_module(".".join(["vision_grpc", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"))
     for name in names:
         assert getattr(module, name) is not None

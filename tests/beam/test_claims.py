@@ -1,0 +1,60 @@
+"""Claims: of any number of attempts at once, at most one may send; and what an attempt did is seen by the next."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from vision_grpc.beam._claims import Claims, Found
+from vision_grpc.objects import LocalObjects
+
+PREFIX = "gs://out/run/0123/"
+
+
+def claims(root: Path) -> Claims:
+    return Claims(LocalObjects({"out": root}), PREFIX)
+
+
+def test_the_first_may_send_and_the_second_not(tmp_path: Path) -> None:
+    """A claim that stands keeps every later one away, until it is void."""
+    first = claims(tmp_path).claim()
+    assert first is not None
+    assert claims(tmp_path).claim() is None
+    assert claims(tmp_path).look() == Found(frozenset({first}), None)
+    claims(tmp_path).void([first])
+    assert claims(tmp_path).look() == Found(frozenset(), None)
+    assert claims(tmp_path).claim() is not None
+
+
+def test_an_operation_keeps_all_away(tmp_path: Path) -> None:
+    """Once an operation is noted, nobody may send, and everybody knows its name."""
+    first = claims(tmp_path)
+    assert first.claim() is not None
+    first.started("projects/p/operations/0123456789abcdef")
+    assert claims(tmp_path).look().operation == "projects/p/operations/0123456789abcdef"
+    claims(tmp_path).void(claims(tmp_path).look().claims)
+    assert claims(tmp_path).claim() is None
+
+
+def test_many_at_once(tmp_path: Path) -> None:
+    """Of eight attempts that start together, never two may send; after fifty rounds, some round had one that could."""
+    granted = 0
+    for turn in range(50):
+        barrier = threading.Barrier(8)
+        won: list[str] = []
+
+        def attempt(turn: int = turn, barrier: threading.Barrier = barrier, won: list[str] = won) -> None:
+            mine = Claims(LocalObjects({"out": tmp_path}), f"gs://out/{turn}/")
+            barrier.wait()
+            claim = mine.claim()
+            if claim is not None:
+                won.append(claim)
+
+        threads = [threading.Thread(target=attempt) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) <= 1
+        granted += len(won)
+    assert granted

@@ -1,0 +1,195 @@
+"""Bundles break at every moment, and are run again: no image is sent twice, and none is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+import grpc
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from tests.beam.brittle import MOMENTS
+from tests.beam.world import PROCESSES, THREADS, World
+from vision_grpc.beam import AnnotateImages
+from vision_grpc.emulator import Fault
+
+Worlds = Callable[..., World]
+SUBMIT = "AsyncBatchAnnotateImages"
+
+
+@pytest.mark.parametrize("defer", [False, True])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_bundle_breaks(world: Worlds, retries: Counter[str], moment: str, defer: bool) -> None:
+    """Whenever the bundle of a request breaks, its next run finds what the first did."""
+    there = world(14)
+    outcome = there.annotate(objects=there.brittle(moment), defer=defer, resubmit_unknown=True)
+    there.check(outcome)
+    assert retries["Broken"] == 2
+    assert not retries["other"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_bundles_of_several_workers_break(world: Worlds, retries: Counter[str], moment: str) -> None:
+    """The same with four workers, whose bundles break and are run again while the others' go on."""
+    there = world(24)
+    outcome = there.annotate(None, *THREADS, objects=there.brittle(moment), resubmit_unknown=True, request_size=4)
+    there.check(outcome)
+    assert retries["Broken"] == 6
+
+
+def test_processes_break_at_several_moments(world: Worlds, retries: Counter[str]) -> None:
+    """Two worker processes that share nothing but the output: each request breaks after its submit, and again at its end."""
+    there = world(14)
+    outcome = there.annotate(None, *PROCESSES, objects=there.brittle("accepted", "ended"), resubmit_unknown=True)
+    there.check(outcome)
+    assert retries["Broken"] == 4
+
+
+def test_the_runner_with_retries_of_its_own(world: Worlds) -> None:
+    """BundleBasedDirectRunner runs a broken bundle again by itself."""
+    there = world(5)
+    broken = there.brittle("noted", "ended")
+    there.check(there.annotate(there.stream(5), runner=BundleBasedDirectRunner(), max_wait=60.0, objects=broken))
+    assert len(list(there.memory.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("options", "defer"), [((), False), ((), True), (THREADS, False)], ids=["waits", "defers", "threads"])
+def test_every_bundle_runs_twice(world: Worlds, options: tuple[str, ...], defer: bool) -> None:
+    """Where a runner runs each bundle twice and keeps the second run's output, nothing is sent twice."""
+    there = world(14)
+    outcome = there.annotate(None, "--direct_runner_bundle_repeat=1", *options, defer=defer)
+    there.check(outcome)
+    assert outcome.metrics["requests_found"] == 2
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["list", "no-list"])
+@pytest.mark.parametrize("defer", [False, True])
+def test_a_lost_answer_is_found(world: Worlds, lists: bool, defer: bool) -> None:
+    """Requests that were accepted while their answer was lost are found by the operations' list, or by their objects alone."""
+    there = world(14, operation_seconds=0.1)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE, accepted=True, times=2))
+    if not lists:
+        there.server.faults.add(Fault.unimplemented("ListOperations"))
+    outcome = there.annotate(defer=defer)
+    there.check(outcome)
+    assert outcome.metrics["requests_doubted"] == outcome.metrics["doubts_settled"] == 2
+
+
+def test_what_may_have_been_accepted_is_not_sent_again(world: Worlds) -> None:
+    """A lost request of which nothing is found fails with UNKNOWN, unless the caller allows that it is sent again."""
+    there = world(7)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE))
+    outcome = there.annotate(grace=0.1)
+    assert there.sent() == Counter(there.uris)
+    assert {failure.error.code for failure in outcome.failures} == {grpc.StatusCode.UNKNOWN}
+    assert "resubmit_unknown=True sends it again" in outcome.failures[0].error.message
+    assert outcome.metrics["requests_unknown"] == 1
+    again = there.annotate(grace=0.1, resubmit_unknown=True)
+    assert sorted(result.uri for result in again.results) == sorted(there.uris)
+    assert there.sent() == Counter(there.uris * 2), "the server counts the call that it refused"
+
+
+def test_a_vanished_operation_is_read_all_the_same(world: Worlds) -> None:
+    """Where the server has forgotten a finished operation, its objects say what became of it."""
+    there = world(7)
+    there.server.faults.add(Fault.fail("GetOperation", grpc.StatusCode.NOT_FOUND, times=None))
+    outcome = there.annotate()
+    there.check(outcome)
+    assert outcome.metrics["operations_gone"] == 1
+
+
+def test_refusals_are_waited_out(world: Worlds) -> None:
+    """RESOURCE_EXHAUSTED and a server that is not there yet delay the requests, which are then sent once."""
+    there = world(7)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded.", times=2))
+    outcome = there.annotate()
+    assert Counter(result.uri for result in outcome.results) == Counter(there.uris)
+    assert outcome.metrics["requests_refused"] == 2
+    assert there.sent() == Counter(there.uris * 3), "two refused calls, and the one that was accepted"
+
+
+def test_a_request_that_the_service_rejects_fails_alone(world: Worlds) -> None:
+    """INVALID_ARGUMENT for one request is the failure of its images; nothing of it is sent again."""
+    there = world(14)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.INVALID_ARGUMENT, "Bad request."))
+    outcome = there.annotate()
+    assert (len(outcome.results), len(outcome.failures)) == (7, 7)
+    assert {failure.error.message for failure in outcome.failures} == {"Bad request."}
+    assert outcome.metrics["requests_rejected"] == 1
+
+
+def test_missing_rights_fail_the_pipeline(world: Worlds, retries: Counter[str]) -> None:
+    """PERMISSION_DENIED is nobody's image's fault: the pipeline fails with it, and no image is given up."""
+    there = world(7)
+    denied = Fault.fail(SUBMIT, grpc.StatusCode.PERMISSION_DENIED, "No rights.", times=None)
+    there.server.faults.add(denied)
+    with pytest.raises(Exception, match=r"No rights\."):
+        there.annotate()
+    assert retries["CallError"] == 4
+    there.server.faults.clear()
+    assert len(there.annotate().results) == 7
+
+
+def test_refusals_without_end_fail_the_pipeline(world: Worlds) -> None:
+    """A service that refuses everything for longer than the patience fails the pipeline."""
+    there = world(7)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded.", times=None))
+    with pytest.raises(Exception, match="Quota exceeded"):
+        there.annotate(patience=0.0)
+
+
+def test_two_attempts_at_the_same_time(world: Worlds) -> None:
+    """Two whole pipelines over the same images and the same output run side by side: both get all results, and each image is sent once."""
+    there = world(21, operation_seconds=0.1)
+
+    def attempt() -> int:
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+        transform = AnnotateImages("text", "gs://out/run", client=there.client, objects=there.objects, request_size=3)
+        pipeline | beam.Create(there.uris) | transform
+        result = pipeline.run()
+        result.wait_until_finish()
+        (found,) = result.metrics().query(beam.metrics.MetricsFilter().with_name("images_ok"))["counters"]
+        return int(found.committed)
+
+    with ThreadPoolExecutor(2) as threads:
+        attempts = [threads.submit(attempt) for _ in range(2)]
+        assert [one.result(60) for one in attempts] == [21, 21]
+    assert there.sent() == Counter(there.uris)
+
+
+DRIVER = """
+import sys
+from functools import partial
+from pathlib import Path
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from tests.beam.brittle import Brittle
+from vision_grpc import AsyncClient
+from vision_grpc.beam import AnnotateImages
+
+root, target, images = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+buckets = {"photos": root / "photos", "out": root / "out"}
+objects = Brittle(buckets, root / "memory", ("noted",), exit=True)
+with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+    uris = pipeline | beam.Create([f"gs://photos/{index}.jpg" for index in range(images)])
+    client = partial(AsyncClient, emulator=target)
+    uris | AnnotateImages("text", "gs://out/run", client=client, objects=objects, request_size=7, batch_size=3)
+"""
+
+
+def test_a_pipeline_that_was_killed_is_run_again(world: Worlds) -> None:
+    """The whole pipeline dies after its first request was accepted; run again with the same output, it sends the rest."""
+    there = world(14)
+    command = [sys.executable, "-W", "ignore", "-c", DRIVER, str(there.root), there.server.target, "14"]
+    assert subprocess.run(command, timeout=60).returncode == 9
+    assert there.sent().total() == 7
+    outcome = there.annotate()
+    there.check(outcome)
+    assert outcome.metrics["requests_found"] == outcome.metrics["requests_accepted"] == 1

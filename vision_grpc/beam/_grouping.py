@@ -1,0 +1,134 @@
+"""Images gathered into batches: full ones at once, a rest at the end of its window or after a time. Knows nothing of the service.
+
+Beam's own GroupIntoBatches would do, but for its timer of processing time, which it has also where nobody asks for one: such a
+timer keeps a pipeline off DirectRunner's parallel modes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import FastPrimitivesCoder, VarIntCoder
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.utils.timestamp import Timestamp
+
+from vision_grpc import v1
+from vision_grpc._join import ImageResult
+from vision_grpc.beam._settings import Batch, Item, Settings, uri_of
+from vision_grpc.errors import ConfigError, ImageError
+
+FAILURES = "failures"
+
+_INVALID_ARGUMENT = 3
+_ITEMS = BagStateSpec("items", FastPrimitivesCoder())
+_COUNT = ReadModifyWriteStateSpec("count", VarIntCoder())
+_WINDOW_END = TimerSpec("window_end", TimeDomain.WATERMARK)
+_TIME_UP = TimerSpec("time_up", TimeDomain.REAL_TIME)
+_ITEMS_OF_KEY, _COUNT_OF_KEY = map(beam.DoFn.StateParam, (_ITEMS, _COUNT))
+_AT_WINDOW_END, _AT_TIME_UP = map(beam.DoFn.TimerParam, (_WINDOW_END, _TIME_UP))
+
+
+class Check(beam.DoFn):  # type: ignore[misc]
+    """Makes an Item of each element, with its shard as the key; what no request can hold goes to the failures."""
+
+    def __init__(self, settings: Settings, shards: int) -> None:
+        self._settings = settings
+        self._shards = shards
+        self._failed = beam.metrics.Metrics.counter("vision_grpc", "images_failed")
+
+    def process(self, element: Any) -> Iterator[Any]:
+        try:
+            key, image = self._settings.check(element)
+        except ConfigError as error:
+            self._failed.inc()
+            key = element[:1] if isinstance(element, tuple) and len(element) == 2 else ()
+            yield beam.pvalue.TaggedOutput(FAILURES, keyed(key, _refused(uri_of(element), str(error))))
+            return
+        yield self._shard(image), (key, image)
+
+    def _shard(self, image: str | bytes) -> int:
+        if self._shards == 1:
+            return 0
+        raw = image.encode() if isinstance(image, str) else image
+        return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()) % self._shards
+
+
+def keyed(key: tuple[Any, ...], result: ImageResult) -> Any:
+    """The result as its element came: in a pair with its key, or alone."""
+    return (*key, result) if key else result
+
+
+def _refused(uri: str, message: str) -> ImageResult:
+    return ImageResult(0, uri, v1.AnnotateImageResponse(), ImageError(_INVALID_ARGUMENT, message, index=0, uri=uri))
+
+
+class Gather(beam.DoFn):  # type: ignore[misc]
+    """Batches of at most `request_size` images of one shard and window; rests at the window's end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def process(
+        self,
+        element: tuple[int, Item],
+        window: Any = beam.DoFn.WindowParam,
+        items: Any = _ITEMS_OF_KEY,
+        count: Any = _COUNT_OF_KEY,
+        window_end: Any = _AT_WINDOW_END,
+    ) -> Iterable[Batch]:
+        if self._add(element[1], items, count) == 1:
+            window_end.set(window.end)
+        return self._full(items, count)
+
+    @on_timer(_WINDOW_END)  # type: ignore[untyped-decorator]
+    def at_the_end(self, items: Any = _ITEMS_OF_KEY, count: Any = _COUNT_OF_KEY) -> Iterable[Batch]:
+        return self._flush(items, count)
+
+    def _add(self, item: Item, items: Any, count: Any) -> int:
+        items.add(item)
+        total: int = (count.read() or 0) + 1
+        count.write(total)
+        return total
+
+    def _full(self, items: Any, count: Any) -> list[Batch]:
+        return self._flush(items, count) if count.read() >= self._settings.request_size else []
+
+    def _flush(self, items: Any, count: Any) -> list[Batch]:
+        gathered = list(items.read())
+        items.clear()
+        count.clear()
+        return [self._settings.batch(gathered)] if gathered else []
+
+
+class GatherInTime(Gather):
+    """As Gather, and no image waits longer than `max_wait` seconds for others."""
+
+    def __init__(self, settings: Settings, max_wait: float) -> None:
+        super().__init__(settings)
+        self._max_wait = max_wait
+
+    def process(
+        self,
+        element: tuple[int, Item],
+        window: Any = beam.DoFn.WindowParam,
+        items: Any = _ITEMS_OF_KEY,
+        count: Any = _COUNT_OF_KEY,
+        window_end: Any = _AT_WINDOW_END,
+        time_up: Any = _AT_TIME_UP,
+    ) -> Iterable[Batch]:
+        if self._add(element[1], items, count) == 1:
+            window_end.set(window.end)
+            time_up.set(Timestamp.of(time.time() + self._max_wait))
+        full = self._full(items, count)
+        if full:
+            time_up.clear()
+        return full
+
+    @on_timer(_TIME_UP)  # type: ignore[untyped-decorator]
+    def in_time(self, items: Any = _ITEMS_OF_KEY, count: Any = _COUNT_OF_KEY) -> Iterable[Batch]:
+        return self._flush(items, count)
