@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side-by-side measurements.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"which of {', '.join(BENCHMARKS)}; all where none is named")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each contender; the long ones run fewer (default: %(default)s)")
+    parser.add_argument("--simulate", type=int, metavar="IMAGES", help="job: only simulate one of this many images in virtual time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure there")
     parser.add_argument("--markdown", action="store_true", help="print the README's table at the end")
     parser.add_argument("--readme", action="store_true", help="put that table into README.md, between its <!-- benchmarks --> marks")
@@ -42,6 +43,11 @@ def main() -> None:
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     print(machine())
+    if arguments.simulate:
+        from benchmarks.job import simulate
+
+        show(simulate(arguments.simulate))
+        return
     tables: list[tuple[str, Table]] = []
     for name in arguments.names or BENCHMARKS:
         print(f"\n== {name}", flush=True)
