@@ -69,10 +69,12 @@ def _table(taken: dict[str, list[dict[str, float]]], count: int, seconds: float)
         figures = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
         rows.append(Row(name, cpu=figures.pop("cpu"), figures=figures))
     table = Table(f"{count:,} operations that finish over {seconds:g} s; CPU of the whole minute", rows)
-    ours, pollers, alone, future = (table.row(name).figures for name in (LISTED, POLLERS, UNLISTED, FUTURES))
-    table.aim_figure("threads of its own, List served", ours["threads"], at_most=1)
+    ours, pollers, alone = (table.row(name).figures for name in (LISTED, POLLERS, UNLISTED))
+    table.aim_figure("threads beside the one that gRPC has for its channel, List served", ours["threads"], at_most=1)
     table.aim_figure("RPCs, a poller for each ÷ ours, List served", pollers["RPCs"] / ours["RPCs"], at_least=10)
     table.aim_figure("mean lag, ours ÷ a poller for each", ours["lag mean s"] / pollers["lag mean s"], at_most=1.10)
-    table.aim_figure("RPCs without List, ours ÷ official future", alone["RPCs"] / future["RPCs"], at_most=1.0)
-    table.aim_figure("mean lag without List, ours ÷ official future", alone["lag mean s"] / future["lag mean s"], at_most=1.0)
+    for words, name in (("official future", FUTURES), ("official async future", TASKS)):
+        future = table.row(name).figures
+        table.aim_figure(f"RPCs without List, ours ÷ {words}", alone["RPCs"] / future["RPCs"], at_most=1.0)
+        table.aim_figure(f"mean lag without List, ours ÷ {words}", alone["lag mean s"] / future["lag mean s"], at_most=1.0)
     return table

@@ -103,6 +103,8 @@ class Transport(_Base):
         self._stubs: dict[type[Any], Any] = {}
         self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
         self._asked = False
+        self._watched_until = 0.0
+        self._subscribing = threading.Lock()
 
     def perform(self, step: Step) -> Any:
         if isinstance(step, Call):
@@ -133,6 +135,9 @@ class Transport(_Base):
             while self._connecting:
                 time.sleep(0.01)
             time.sleep(_WATCH)
+        elif channel is not None:
+            # A wish to connect that came while that thread watched is only looked at when its watch is over.
+            time.sleep(max(0.0, self._watched_until - time.monotonic()))
         if channel is not None and channel is not self._given and self._owner == os.getpid():
             channel.close()
 
@@ -208,6 +213,16 @@ class Transport(_Base):
         if _stands(channel):
             return None
         deadline = time.monotonic() + timeout
+        # One thread at a time: grpc answers a second subscriber, and with it the first, from what it knew before, so that both may be
+        # done, and the channel closed, before grpc's connectivity thread has begun; it then dies loudly.
+        if not self._subscribing.acquire(timeout=max(0.0, timeout)):
+            return _connection_words(self.settings.target, timeout)
+        try:
+            return None if _stands(channel) else self._watch(channel, timeout, deadline)
+        finally:
+            self._subscribing.release()
+
+    def _watch(self, channel: grpc.Channel, timeout: float, deadline: float) -> str | None:
         states: SimpleQueue[grpc.ChannelConnectivity | None] = SimpleQueue()
         see = states.put
         with self._lock:
@@ -224,6 +239,7 @@ class Transport(_Base):
                     asked = True
                     channel.unsubscribe(see)
                     channel.subscribe(see, try_to_connect=True)
+                    self._watched_until = time.monotonic() + _WATCH
         except Empty:
             return _connection_words(self.settings.target, timeout)
         finally:
