@@ -109,3 +109,11 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client
 def any_client(emulator: Emulator, make_client: Callable[..., Client]) -> Client:
     """A client of either kind, of the server ``emulator``."""
     return make_client(emulator=emulator.target)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever drives Chromium is marked so, before pytest selects by marks: a machine without one runs everything else."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
