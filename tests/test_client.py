@@ -657,6 +657,9 @@ def test_a_server_that_went_away(serve: Serve, make_client: MakeClient) -> None:
     client = make_client(emulator=server.target, retry=Retry(connect=0.2))
     client.wait_operation(client.async_batch_annotate(REQUESTS, OUT))
     server.stop()
+    # Until the client's side has seen the connection close, nobody can tell; a call that may be repeated makes it look.
+    with pytest.raises(CallError):
+        client.get_operation("operations/gone", timeout=1.0)
     with pytest.raises(CallError) as caught:
         client.async_batch_annotate(REQUESTS, OUT, timeout=30.0)
     assert (caught.value.code, caught.value.ambiguous) == (grpc.StatusCode.UNAVAILABLE, False)
