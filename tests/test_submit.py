@@ -324,6 +324,8 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
+        (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),
+        (["a.png", "--features", "text", "--output", "out", "--model", "\udcff"], "--model holds something that is not text"),
         (["", "--features", "text", "--output", "out"], "one of the inputs is empty"),
         (["a.png", "--features", "text", "--output", "/proc/x"], "--output /proc/x cannot be written"),
         (["a.png", "--features", "text", "--output", "out", "--job", "empty"], "is a folder"),

@@ -19,7 +19,7 @@ from vision_grpc._cli.summary import count
 from vision_grpc.config import Retry
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalObjects, Objects, open_objects
-from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_uri, feature
+from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_labels, check_uri, feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,15 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
 
 
 def _check_mode(options: argparse.Namespace) -> None:
+    # Python hands over bytes that are no UTF-8 as lone surrogates. Local paths may hold them, what is sent to the service may not.
+    for name in ("language", "model", "label", "project", "quota_project", "stage"):
+        values = getattr(options, name) or ()
+        texts = (
+            [values] if isinstance(values, str) else [text for value in values for text in ([value] if isinstance(value, str) else value)]
+        )
+        if not all(text.isprintable() for text in texts):  # a surrogate is not
+            raise ConfigError(f"--{name.replace('_', '-')} holds something that is not text: write it in printable characters")
+    check_labels(dict(options.label or ()))
     if options.wait and (options.inputs or options.uris_from or options.no_wait or options.job or options.status):
         raise ConfigError("--wait takes up operations that run already: leave inputs, --uris-from, --no-wait, --job and --status out")
     if options.status and (options.inputs or options.uris_from or options.job):
