@@ -18,7 +18,7 @@ from google.protobuf import json_format
 
 from benchmarks import Row, Table, compare
 from vision_grpc import v1
-from vision_grpc._decode import decode_shard
+from vision_grpc._json.decode import decode_shard
 from vision_grpc.messages import to_json
 
 READER = """

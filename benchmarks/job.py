@@ -28,7 +28,7 @@ import grpc
 
 from benchmarks import Row, Table, Target
 from vision_grpc import v1
-from vision_grpc._service import Listed
+from vision_grpc._job.service import Listed
 from vision_grpc.errors import CallError, ImageError
 from vision_grpc.job import AnnotationJob, ImageResult
 

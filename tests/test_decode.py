@@ -12,9 +12,10 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vision_grpc import _decode, v1, v1p4beta1
-from vision_grpc._decode import decode, decode_shard
+from vision_grpc import v1, v1p4beta1
 from vision_grpc._gen import POOL
+from vision_grpc._json import decode as _decode
+from vision_grpc._json.decode import decode, decode_shard
 
 ODD_VALUES = [
     *("null", "true", "false", "0", "-0", "-0.0", "1", "1.0", "1e3", "1.5", "-1", "3", "99", "2147483647", "2147483648", "-2147483649"),

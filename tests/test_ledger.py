@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from vision_grpc import LedgerError, v1
-from vision_grpc._plan import Part, Template
+from vision_grpc._job.template import Template
+from vision_grpc._ledger.part import Part
 from vision_grpc.ledger import Failure, Ledger, LedgerReader, State
 
 SETTINGS = {"output": "gs://out/", "features": ["text"]}

@@ -9,8 +9,9 @@ from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision_grpc import _encode, v1
+from vision_grpc import v1
 from vision_grpc._gen import POOL
+from vision_grpc._json import encode as _encode
 from vision_grpc.messages import ParseError, from_json, to_dict, to_json
 
 

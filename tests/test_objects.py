@@ -263,7 +263,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
     # The library pauses for a second and more between tries; there is nothing to learn from waiting for them.
     monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY", DEFAULT_RETRY.with_delay(0.001, 0.001))
-    monkeypatch.setattr("vision_grpc._gcs._SECONDS_IN_ALL", 5.0)
+    monkeypatch.setattr("vision_grpc._objects.gcs._SECONDS_IN_ALL", 5.0)
     yield server
     server.shutdown()
     thread.join()

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from vision_grpc._pace import Pace
+from vision_grpc._job.pace import Pace
 
 
 def sends(pace: Pace, seconds: float, pauses: random.Random | None = None) -> list[float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vision_grpc._rows import Row, State
-from vision_grpc._settle import Doubt, Listing, Verdict, judge, written
+from vision_grpc._job.settle import Doubt, Listing, Verdict, judge, written
+from vision_grpc._ledger.rows import Row, State
 
 PREFIX = "gs://out/run/job/000001-1/"
 

@@ -20,7 +20,6 @@ from vision_grpc._gen.google.longrunning.operations_pb2 import (
     GetOperationRequest,
     ListOperationsRequest,
 )
-from vision_grpc._transport import AsyncTransport, Transport
 from vision_grpc.auth import Auth
 from vision_grpc.config import DEFAULT_UNIVERSE, VERSIONS, Polling, Retry, Target
 from vision_grpc.errors import CallError, ConfigError, VisionError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
     from vision_grpc._operations import ImagesResponse, OperationMetadata, Progress
+    from vision_grpc._transport.base import TransportBase
     from vision_grpc._waits import Waits
     from vision_grpc.requests import AsyncRequest, ImageRequestLike
 
@@ -65,7 +65,7 @@ def _ours(operation: v1.Operation | str) -> Any:
 class BaseClient:
     """The settings of a client and the flows behind its methods."""
 
-    _transport_class: type[Transport] | type[AsyncTransport]
+    _transport_class: type[TransportBase]
 
     def __init__(
         self,

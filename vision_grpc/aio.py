@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vision_grpc import v1
 from vision_grpc._base import TIMEOUT, BaseClient, Items, Labels, ended, list_request
 from vision_grpc._calls import Flow, Metadata, arun
-from vision_grpc._transport import AsyncTransport
+from vision_grpc._transport.aio import AsyncTransport
 from vision_grpc.config import Polling
 from vision_grpc.errors import VisionError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vision_grpc import v1
 from vision_grpc._base import TIMEOUT, BaseClient, Items, Labels, ended, list_request
 from vision_grpc._calls import Flow, Metadata, run
-from vision_grpc._transport import Transport
+from vision_grpc._transport.blocking import Transport
 from vision_grpc.config import Polling
 from vision_grpc.errors import VisionError
 

@@ -10,26 +10,26 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vision_grpc._account import Progress, Summary, Unsettled
-from vision_grpc._blocking import JobRun
-from vision_grpc._collect import Slice
-from vision_grpc._delivery import Delivery
-from vision_grpc._desk import Desk
-from vision_grpc._join import ImageResult
-from vision_grpc._plan import Template
-from vision_grpc._planner import plan_all
-from vision_grpc._sender import Limits, Making, Sender
-from vision_grpc._service import ClientService, Service
-from vision_grpc._settings import check_settings, feature_prices, job_settings
-from vision_grpc._standing import Standing, read_standing
-from vision_grpc._watcher import Settler, watch
+from vision_grpc._job.account import Progress, Summary, Unsettled
+from vision_grpc._job.blocking import JobRun
+from vision_grpc._job.collect import Slice
+from vision_grpc._job.delivery import Delivery
+from vision_grpc._job.desk import Desk
+from vision_grpc._job.planner import plan_all
+from vision_grpc._job.sender import Limits, Making, Sender
+from vision_grpc._job.service import ClientService, Service
+from vision_grpc._job.settings import check_settings, feature_prices, job_settings
+from vision_grpc._job.standing import Standing, read_standing
+from vision_grpc._job.template import Template
+from vision_grpc._job.watcher import Settler, watch
+from vision_grpc._results.join import ImageResult
 from vision_grpc.errors import ConfigError
 from vision_grpc.ledger import Ledger
 from vision_grpc.objects import open_objects
 
 if TYPE_CHECKING:
     from vision_grpc import v1
-    from vision_grpc._planner import JobInputs
+    from vision_grpc._job.planner import JobInputs
     from vision_grpc.aio import AsyncClient
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike

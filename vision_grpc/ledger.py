@@ -21,11 +21,11 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vision_grpc._ledger_file import Statement, create, in_words, open_writer
-from vision_grpc._ledger_reader import LedgerReader
-from vision_grpc._lock import WriterLock
-from vision_grpc._plan import Part
-from vision_grpc._rows import SCHEMA, Failure, Row, State, Tally
+from vision_grpc._ledger.file import Statement, create, in_words, open_writer
+from vision_grpc._ledger.lock import WriterLock
+from vision_grpc._ledger.part import Part
+from vision_grpc._ledger.reader import LedgerReader
+from vision_grpc._ledger.rows import SCHEMA, Failure, Row, State, Tally
 from vision_grpc.errors import LedgerError
 
 _log = logging.getLogger("vision_grpc.ledger")

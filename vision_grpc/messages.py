@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 
-from vision_grpc._decode import decode
-from vision_grpc._encode import encode, tree
+from vision_grpc._json.decode import decode
+from vision_grpc._json.encode import encode, tree
 
 __all__ = ["ParseError", "from_json", "to_dict", "to_json"]
 

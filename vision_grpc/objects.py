@@ -9,9 +9,9 @@ that would leave its bucket. Nothing here knows what the bytes mean.
 import os
 from pathlib import Path
 
-from vision_grpc._gcs import GcsObjects
-from vision_grpc._local import LocalFiles, LocalObjects
-from vision_grpc._object import ObjectInfo, Objects
+from vision_grpc._objects.gcs import GcsObjects
+from vision_grpc._objects.local import LocalFiles, LocalObjects
+from vision_grpc._objects.object import ObjectInfo, Objects
 
 __all__ = ["GcsObjects", "LocalFiles", "LocalObjects", "ObjectInfo", "Objects", "open_objects"]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
-from vision_grpc._encode import encode
+from vision_grpc._json.encode import encode
+from vision_grpc._objects.whole_file import whole_file
 from vision_grpc._report import facts as _facts
-from vision_grpc._whole_file import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,10 +19,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vision_grpc._objects.whole_file import whole_file
 from vision_grpc._report import data as _report_data
 from vision_grpc._report.facts import ResultLike
 from vision_grpc._report.thumbnail import Thumbnail, ThumbnailError, thumbnail
-from vision_grpc._whole_file import whole_file
 
 __all__ = ["local_picture", "write_report"]
 

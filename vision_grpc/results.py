@@ -1,7 +1,7 @@
 """An operation's output objects as typed results, in the order of the request, each beside the input it belongs to.
 
 The service writes ``<destination>output-<first>-to-<last>.json``; what is read, in which order and how it is decoded lies in
-`_shards`. Here the results are counted, joined to their inputs and checked.
+`_results.shards`. Here the results are counted, joined to their inputs and checked.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from google.protobuf.message import Message
 
 from vision_grpc import v1, v1p4beta1
-from vision_grpc._join import ImageResult, join
-from vision_grpc._shards import find_shards, load_shards
+from vision_grpc._results.join import ImageResult, join
+from vision_grpc._results.shards import find_shards, load_shards
 from vision_grpc.errors import ConfigError, OperationFailed, ResultsError, status_code, status_details
 from vision_grpc.objects import Objects, open_objects
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from vision_grpc import Client, v1
-from vision_grpc._transport import _stands
+from vision_grpc._transport.blocking import _stands
 from vision_grpc.emulator import Emulator
 
 from .test_transport import Stamp

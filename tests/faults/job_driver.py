@@ -19,7 +19,7 @@ from typing import Any
 
 # All imports happen here, once, so that a fork costs milliseconds. gRPC is not started before the fork.
 from vision_grpc import AsyncClient, Polling
-from vision_grpc._ledger_file import Statement
+from vision_grpc._ledger.file import Statement
 from vision_grpc.errors import VisionError
 from vision_grpc.job import AnnotationJob
 from vision_grpc.ledger import Ledger

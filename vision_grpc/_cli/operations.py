@@ -17,8 +17,8 @@ from vision_grpc._cli.names import new_run
 from vision_grpc._cli.output import Publisher, row
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
-from vision_grpc._encode import dumps
-from vision_grpc._whole_file import whole_file
+from vision_grpc._json.encode import dumps
+from vision_grpc._objects.whole_file import whole_file
 from vision_grpc.client import Client
 from vision_grpc.errors import VisionError
 from vision_grpc.requests import image_requests, split_requests

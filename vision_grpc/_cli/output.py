@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from vision_grpc import v1
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.summary import count, describe_result
-from vision_grpc._encode import dumps
-from vision_grpc._whole_file import whole_file
+from vision_grpc._json.encode import dumps
+from vision_grpc._objects.whole_file import whole_file
 from vision_grpc.errors import ImageError
 from vision_grpc.messages import from_json, to_dict
 from vision_grpc.objects import Objects

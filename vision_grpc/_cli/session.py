@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vision_grpc._cli.output import row
 from vision_grpc._cli.progress import JobBar
-from vision_grpc._encode import dumps
+from vision_grpc._json.encode import dumps
 from vision_grpc.errors import LedgerError
 
 if TYPE_CHECKING:

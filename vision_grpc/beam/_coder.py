@@ -8,7 +8,7 @@ from typing import Any
 from apache_beam.coders import BytesCoder, Coder, StrUtf8Coder, TupleCoder, VarIntCoder, registry
 from google.rpc.status_pb2 import Status
 
-from vision_grpc._join import ImageResult
+from vision_grpc._results.join import ImageResult
 from vision_grpc.errors import ImageError, status_details
 
 _FRAME = TupleCoder((StrUtf8Coder(), VarIntCoder(), StrUtf8Coder(), BytesCoder(), BytesCoder()))

@@ -2,7 +2,7 @@
 
 A batch is visited until it has ended, by whichever worker Beam hands it to. What a visit needs to know lies under the batch's
 prefix; what it is given from the visit before only saves it from looking there. See `_claims` for who may send, and
-`vision_grpc._settle` for what is concluded where an attempt left a claim and no operation.
+`vision_grpc._job.settle` for what is concluded where an attempt left a claim and no operation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from vision_grpc._settle import Verdict, judge
+from vision_grpc._job.settle import Verdict, judge
 from vision_grpc.beam._claims import Claims
 from vision_grpc.errors import AuthError, CallError, ConfigError, ResultsError
 

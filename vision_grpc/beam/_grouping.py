@@ -18,7 +18,7 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.utils.timestamp import Timestamp
 
 from vision_grpc import v1
-from vision_grpc._join import ImageResult
+from vision_grpc._results.join import ImageResult
 from vision_grpc.beam._settings import Batch, Item, Settings, uri_of
 from vision_grpc.errors import ConfigError, ImageError
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import grpc
 
-from vision_grpc._pace import Pace
-from vision_grpc._rows import Row, State
-from vision_grpc._service import ClientService
-from vision_grpc._settle import Doubt, Listing
-from vision_grpc._telemetry import trace_metadata
+from vision_grpc._job.pace import Pace
+from vision_grpc._job.service import ClientService
+from vision_grpc._job.settle import Doubt, Listing
+from vision_grpc._job.telemetry import trace_metadata
+from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import AuthError, CallError
 from vision_grpc.objects import open_objects
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from vision_grpc._join import ImageResult, join
-from vision_grpc._settle import written
-from vision_grpc._shards import Shard, find_shards, load_shards
+from vision_grpc._job.settle import written
+from vision_grpc._results.join import ImageResult, join
+from vision_grpc._results.shards import Shard, find_shards, load_shards
 from vision_grpc.beam._grouping import FAILURES, keyed
 from vision_grpc.errors import ImageError, ResultsError
 from vision_grpc.objects import open_objects

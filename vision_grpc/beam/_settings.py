@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from vision_grpc import v1
-from vision_grpc._plan import Part, Template
-from vision_grpc._sender import Making
-from vision_grpc._settings import check_settings, job_settings
+from vision_grpc._job.sender import Making
+from vision_grpc._job.settings import check_settings, job_settings
+from vision_grpc._job.template import Template
+from vision_grpc._ledger.part import Part
 from vision_grpc.errors import ConfigError
 from vision_grpc.requests import MAX_IMAGES
 

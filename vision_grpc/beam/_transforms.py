@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam import typehints
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
 
-from vision_grpc._join import ImageResult
+from vision_grpc._results.join import ImageResult
 from vision_grpc.aio import AsyncClient
 from vision_grpc.beam._grouping import FAILURES, Check, Gather, GatherInTime
 from vision_grpc.beam._reading import Read, Unit, destinations, existing

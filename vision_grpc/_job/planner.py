@@ -13,12 +13,13 @@ from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from vision_grpc._plan import Part, Template
+from vision_grpc._job.template import Template
+from vision_grpc._ledger.part import Part
 from vision_grpc.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
-    from vision_grpc._desk import Desk
-    from vision_grpc._plan import JobInput
+    from vision_grpc._job.desk import Desk
+    from vision_grpc._job.template import JobInput
     from vision_grpc.ledger import Ledger
 
     JobInputs = Iterable[JobInput] | AsyncIterable[JobInput]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc._object import ObjectInfo
+from vision_grpc._objects.object import ObjectInfo
 
 if TYPE_CHECKING:
     from google.api_core.exceptions import GoogleAPICallError

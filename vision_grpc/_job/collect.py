@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from vision_grpc._join import ImageResult
-from vision_grpc._rows import Failure, Row
+from vision_grpc._ledger.rows import Failure, Row
+from vision_grpc._results.join import ImageResult
 from vision_grpc.errors import TRANSIENT, ImageError, ResultsError
 
 if TYPE_CHECKING:
-    from vision_grpc._plan import Part
-    from vision_grpc._service import Service
+    from vision_grpc._job.service import Service
+    from vision_grpc._ledger.part import Part
 
 Slice = list[ImageResult]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from vision_grpc._ledger_file import in_words, open_reader
-from vision_grpc._plan import Kind, Part
-from vision_grpc._rows import COLUMNS, Failure, Row, State, Tally, row_of
+from vision_grpc._ledger.file import in_words, open_reader
+from vision_grpc._ledger.part import Kind, Part
+from vision_grpc._ledger.rows import COLUMNS, Failure, Row, State, Tally, row_of
 from vision_grpc.errors import LedgerError
 
 _QUALIFIED = ", ".join(f"requests.{name}" for name in COLUMNS.split(", "))

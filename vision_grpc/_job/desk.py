@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vision_grpc._board import Board, Running
-from vision_grpc._rows import Row, State
-from vision_grpc._settle import Doubt
+from vision_grpc._job.board import Board, Running
+from vision_grpc._job.settle import Doubt
+from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import status_code
 
 if TYPE_CHECKING:
-    from vision_grpc._collect import Harvest
-    from vision_grpc._plan import Part
-    from vision_grpc._service import Service
+    from vision_grpc._job.collect import Harvest
+    from vision_grpc._job.service import Service
+    from vision_grpc._ledger.part import Part
     from vision_grpc.ledger import Ledger
 
 _LONGEST_REST = 60.0

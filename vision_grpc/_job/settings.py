@@ -12,7 +12,7 @@ from vision_grpc.errors import ConfigError
 from vision_grpc.requests import MAX_BATCH_SIZE, MAX_IMAGES, check_destination, check_labels, check_parent, feature
 
 if TYPE_CHECKING:
-    from vision_grpc._sender import Making
+    from vision_grpc._job.sender import Making
     from vision_grpc.requests import FeatureLike
 
 

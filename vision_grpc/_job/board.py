@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vision_grpc._account import Account, End, Summary, Unsettled, summary
-from vision_grpc._rows import Row, State
-from vision_grpc._settle import Doubt
-from vision_grpc._signal import Signal
-from vision_grpc._standing import destination
-from vision_grpc._telemetry import Telemetry
+from vision_grpc._job.account import Account, End, Summary, Unsettled, summary
+from vision_grpc._job.settle import Doubt
+from vision_grpc._job.signal import Signal
+from vision_grpc._job.standing import destination
+from vision_grpc._job.telemetry import Telemetry
+from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import LedgerError
 
 if TYPE_CHECKING:
-    from vision_grpc._service import Service
+    from vision_grpc._job.service import Service
     from vision_grpc.ledger import Ledger
 
 _T = TypeVar("_T")

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from vision_grpc._account import Progress, Summary, Unsettled
-    from vision_grpc._join import ImageResult
+    from vision_grpc._job.account import Progress, Summary, Unsettled
+    from vision_grpc._results.join import ImageResult
     from vision_grpc.job import AnnotationJob
 
 _T = TypeVar("_T")

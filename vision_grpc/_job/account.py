@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vision_grpc._rows import Failure, Row, State, Tally
+from vision_grpc._ledger.rows import Failure, Row, State, Tally
 from vision_grpc.errors import status_code
 
 _WINDOW = 300.0

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vision_grpc._object import ObjectInfo
+from vision_grpc._objects.object import ObjectInfo
 
 _NAME_BYTES = 1024  # https://cloud.google.com/storage/docs/objects#naming
 _PART_BYTES = 255  # what ext4, XFS, APFS and NTFS hold in one path component

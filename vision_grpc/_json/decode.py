@@ -30,7 +30,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
 from vision_grpc._gen import POOL, share
-from vision_grpc._shape import UnsureError, shadow_class, shape_of
+from vision_grpc._json.shape import UnsureError, shadow_class, shape_of
 
 try:
     import orjson

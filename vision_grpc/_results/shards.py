@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.json_format import ParseError
 
-from vision_grpc._decode import decode_shard
+from vision_grpc._json.decode import decode_shard
 from vision_grpc.errors import ResultsError
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 
-from vision_grpc._pace import Pace
-from vision_grpc._rows import Row, State
-from vision_grpc._telemetry import trace_metadata
+from vision_grpc._job.pace import Pace
+from vision_grpc._job.telemetry import trace_metadata
+from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import AuthError, CallError, ConfigError
 
 if TYPE_CHECKING:
-    from vision_grpc._desk import Desk
-    from vision_grpc._plan import Template
+    from vision_grpc._job.desk import Desk
+    from vision_grpc._job.template import Template
     from vision_grpc.requests import AsyncRequest
 
 _OF_THE_CALLER = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED)

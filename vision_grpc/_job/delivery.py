@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vision_grpc._collect import Harvest, Slice, outcomes
-from vision_grpc._rows import Row, State
+from vision_grpc._job.collect import Harvest, Slice, outcomes
+from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import ResultsError
 
 if TYPE_CHECKING:
-    from vision_grpc._desk import Desk
-    from vision_grpc._join import ImageResult
+    from vision_grpc._job.desk import Desk
+    from vision_grpc._results.join import ImageResult
 
 
 class _Missing(Exception):

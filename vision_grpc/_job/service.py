@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vision_grpc._calls import Flow, Metadata, annotator, arun, call
 from vision_grpc._operations import unpack
-from vision_grpc._shards import find_shards
+from vision_grpc._results.shards import find_shards
 from vision_grpc.errors import CallError, ConfigError
 from vision_grpc.requests import check_place
 from vision_grpc.results import ImageResult, read_results

@@ -1,4 +1,4 @@
-"""Images cut into requests: packed for the ledger, unpacked into the messages that are sent. No I/O here.
+"""A request's images, packed for the ledger, and the message that is sent, made of them again. No I/O here.
 
 What every image of a job has in common (features, context) is kept once, in the `Template`. A request of URIs is therefore
 little more than its URIs: ten million of them take less than 200 MB, mostly far less.
@@ -6,10 +6,6 @@ little more than its URIs: ten million of them take less than 200 MB, mostly far
 
 from __future__ import annotations
 
-import enum
-import hashlib
-import zlib
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,81 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
 from vision_grpc._adopt import adopt
-from vision_grpc.errors import ConfigError, LedgerError
+from vision_grpc._ledger.part import Kind, Part, serialised
+from vision_grpc.errors import ConfigError
 from vision_grpc.requests import check_request, check_uri, image_requests
 
 if TYPE_CHECKING:
     from vision_grpc.requests import AsyncRequest, FeatureLike, ImageRequestLike
 
     JobInput = str | ImageRequestLike
-
-
-class Kind(enum.IntEnum):
-    """What a part's bytes are."""
-
-    URIS = 0
-    REQUESTS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The images of one request, packed.
-
-    Attributes:
-        first: The index in the job of the first image.
-        images: How many there are.
-        kind: What `packed` holds, compressed: URIs joined by line feeds, or an AsyncBatchAnnotateImagesRequest with images only.
-        digest: Of what `packed` holds.
-        places: The images' indices in the job, compressed; empty where they follow `first` without a gap.
-    """
-
-    first: int
-    images: int
-    kind: Kind
-    digest: bytes
-    packed: bytes
-    places: bytes = b""
-
-    def raw(self) -> bytes:
-        """The bytes that were packed.
-
-        Raises:
-            LedgerError: They are not what they were.
-        """
-        try:
-            data = zlib.decompress(self.packed)
-        except zlib.error as error:
-            raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: {error}") from error
-        if _digest(self.kind, data) != self.digest:
-            raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: its checksum differs")
-        return data
-
-    def indices(self) -> Sequence[int]:
-        """The images' indices in the job, ascending."""
-        if not self.places:
-            return range(self.first, self.first + self.images)
-        return array("Q", zlib.decompress(self.places))
-
-    def uris(self) -> list[str]:
-        """The images' URIs."""
-        raw = self.raw()
-        if self.kind is Kind.URIS:
-            return raw.decode().split("\n")
-        sources = (request.image.source for request in v1.AsyncBatchAnnotateImagesRequest.FromString(raw).requests)
-        return [source.image_uri or source.gcs_image_uri for source in sources]
-
-    def select(self, offsets: Sequence[int]) -> Part:
-        """The part of these images only, counted from 0 within this one and ascending."""
-        raw = self.raw()
-        if self.kind is Kind.URIS:
-            uris = raw.decode().split("\n")
-            chosen = "\n".join(uris[offset] for offset in offsets).encode()
-        else:
-            requests = v1.AsyncBatchAnnotateImagesRequest.FromString(raw).requests
-            chosen = _serialised(requests[offset] for offset in offsets)
-        indices = self.indices()
-        places = zlib.compress(array("Q", (indices[offset] for offset in offsets)).tobytes())
-        return Part(indices[offsets[0]], len(offsets), self.kind, _digest(self.kind, chosen), zlib.compress(chosen), places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +63,8 @@ class Template:
                 raise ConfigError(f"inputs[{first}] to inputs[{first + len(items) - 1}]: a URI is not valid Unicode: {error}") from error
         else:
             requests = [self._request(item, f"inputs[{first + place}]") for place, item in enumerate(items)]
-            raw, kind = _serialised(requests), Kind.REQUESTS
-        return Part(first, len(items), kind, _digest(kind, raw), zlib.compress(raw))
+            raw, kind = serialised(requests), Kind.REQUESTS
+        return Part.pack(first, len(items), kind, raw)
 
     def build(
         self, part: Part, door: ModuleType, *, destination: str, batch_size: int, parent: str | None, labels: Mapping[str, str]
@@ -185,11 +114,3 @@ class Template:
         except ConfigError as error:
             raise ConfigError(str(error).replace("requests[0]", where)) from error
         return request
-
-
-def _serialised(requests: Iterable[v1.AnnotateImageRequest]) -> bytes:
-    return v1.AsyncBatchAnnotateImagesRequest(requests=requests).SerializeToString(deterministic=True)
-
-
-def _digest(kind: Kind, raw: bytes) -> bytes:
-    return hashlib.blake2b(raw, digest_size=16, person=b"vision-grpc-%d" % kind).digest()

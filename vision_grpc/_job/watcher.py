@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from vision_grpc._settle import Doubt, Listing, Verdict, judge
+from vision_grpc._job.settle import Doubt, Listing, Verdict, judge
 from vision_grpc.errors import AuthError, CallError, ResultsError
 
 if TYPE_CHECKING:
-    from vision_grpc._desk import Desk
+    from vision_grpc._job.desk import Desk
 
 _NOT_SERVED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED)
 _LONGEST_PAUSE = 20.0

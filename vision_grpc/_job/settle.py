@@ -12,7 +12,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vision_grpc._rows import Row
+from vision_grpc._ledger.rows import Row
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vision_grpc._account import Account, Progress, Unsettled
-from vision_grpc._ledger_reader import LedgerReader
-from vision_grpc._rows import State
+from vision_grpc._job.account import Account, Progress, Unsettled
+from vision_grpc._ledger.reader import LedgerReader
+from vision_grpc._ledger.rows import State
 
 _WINDOW = 300.0
 

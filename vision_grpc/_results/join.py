@@ -10,7 +10,7 @@ from vision_grpc.errors import ImageError, ResultsError, status_details
 
 if TYPE_CHECKING:
     from vision_grpc import v1
-    from vision_grpc._shards import Shard
+    from vision_grpc._results.shards import Shard
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What is behind ``vision_grpc.results``: shards found and read, responses joined to their inputs."""

@@ -1,0 +1,1 @@
+"""The steps of a flow, performed on channels: the one room that knows sockets and asyncio."""
