@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import Row, Table
+from benchmarks._schedules import simulate
 from benchmarks._servers import Server
 
 LISTED = "vision_grpc.wait_operations, List served"
@@ -47,7 +48,7 @@ def run(rounds: int, count: int = 1000, seconds: float = 60.0, starting: float =
                 ends = servers[name].control(do="ends", run=project)
                 calls = servers[name].control(do="report", run=project)
                 taken[name].append(_figures(json.loads(output), ends, calls))
-    return [_table(taken, count, seconds)]
+    return [_table(taken, count, seconds), *simulate(10, 60, 600)]
 
 
 def _figures(said: dict[str, Any], ends: dict[str, float], calls: dict[str, int]) -> dict[str, float]:

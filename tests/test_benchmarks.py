@@ -39,6 +39,7 @@ def test_benchmark_in_a_tiny_size(name: str, monkeypatch: pytest.MonkeyPatch) ->
         for row in table.rows:
             assert row.median is None or 0 < (row.lowest or 0) <= row.median <= (row.highest or 0)
             assert row.cpu is None or row.cpu > 0
+            assert row.median or row.cpu or row.figures
         json.dumps(dataclasses.asdict(table))
     assert any(table.targets for table in tables)
 

@@ -164,7 +164,7 @@ def test_a_wait_that_the_server_answers_at_once_is_no_busy_loop() -> None:
     """Where WaitOperation does not hold, the growing interval paces the polls."""
     stage = Stage()
     wait_for(stage, *[running()] * 3, finished())
-    assert stage.sleeps == [1.0, 1.5, 2.25]
+    assert stage.sleeps == [1.0, 2.0, 4.0]
 
 
 def test_unimplemented_is_remembered() -> None:
@@ -340,7 +340,7 @@ def test_without_list_all_that_is_due_is_asked_at_once() -> None:
     assert stage.play(waits.round(), [running(one), finished(two), failed(three)]) == [(two, finished(two)), (three, failed(three))]
     assert stage.play(waits.round(), [running(one)]) == []
     assert stage.play(waits.round(), [finished(one)]) == [(one, finished(one))]
-    assert stage.sleeps == [1.0, 1.5]
+    assert stage.sleeps == [1.0, 2.0]
     assert len(waits) == 0
 
 
@@ -414,7 +414,7 @@ def test_quiet_lists_are_asked_for_less_often() -> None:
     waits = waits_for(stage, wanted)
     for _ in range(4):
         assert stage.play(waits.round(), page([running(name) for name in wanted])) == []
-    assert stage.sleeps == [1.5, 2.25, 3.375]
+    assert stage.sleeps == [2.0, 4.0, 8.0]
 
 
 @pytest.mark.parametrize("code", TRANSIENT, ids=lambda code: code.name)

@@ -163,7 +163,7 @@ class Polling:
     """
 
     initial: float = 1.0
-    multiplier: float = 1.5
+    multiplier: float = 2.0
     maximum: float = 12.0
     jitter: float = 0.2
     call_timeout: float = 30.0

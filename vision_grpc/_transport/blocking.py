@@ -40,6 +40,11 @@ _WATCH = 0.25
 """Seconds after which grpc's connectivity thread has seen that nobody subscribes. It dies loudly of a channel closed before."""
 
 
+_FRESH = 0.005
+"""Seconds for which a connection that was seen to stand is taken to stand, unless a call fails. To ask gRPC costs some percent of a
+call's CPU time, and a connection may break between the look and the call anyway."""
+
+
 class Transport(TransportBase):
     """Performs steps on a grpc.Channel, opened at the first of them. Safe to use from many threads."""
 
@@ -52,6 +57,7 @@ class Transport(TransportBase):
         self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
         self._asked = False
         self._watched_until = 0.0
+        self._seen = -_FRESH
         self._subscribing = threading.Lock()
 
     def perform(self, step: Step) -> Any:
@@ -127,6 +133,7 @@ class Transport(TransportBase):
         try:
             return send(call.request, timeout=rest(call.timeout, began), metadata=metadata, wait_for_ready=call.wait_for_ready)
         except grpc.RpcError as error:
+            self._seen = -_FRESH
             self._note(error, authentication)
             raise
         except ValueError:
@@ -152,13 +159,16 @@ class Transport(TransportBase):
         return outcomes
 
     def _connect(self, timeout: float) -> str | None:
-        # Asked anew each time: that a connection stood for an earlier call says nothing about now.
+        if time.monotonic() - self._seen < _FRESH:
+            return None
+        # Asked anew: that a connection stood for an earlier call says nothing about now.
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
         channel = self._open()
         # Who cannot say who they are need not wait for a connection to hear so.
         self.auth.headers(timeout)
         if _stands(channel):
+            self._seen = time.monotonic()
             return None
         deadline = time.monotonic() + timeout
         # One thread at a time: grpc answers a second subscriber, and with it the first, from what it knew before, so that both may be
