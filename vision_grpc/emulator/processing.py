@@ -87,7 +87,7 @@ class Processing:
                 return
             self._queue.popleft()
             self._in_processing += images
-            task = asyncio.create_task(self._run(operation, fate))
+            task = asyncio.create_task(self._run(operation, fate, self._clock.time()))
             self._tasks[operation] = task
             task.add_done_callback(functools.partial(self._release, operation, images))
 
@@ -96,11 +96,11 @@ class Processing:
         self._in_processing -= images
         self._admit()
 
-    async def _run(self, operation: Operation, fate: OperationFate) -> None:
+    async def _run(self, operation: Operation, fate: OperationFate, admitted: float) -> None:
         operation.run(self._clock.time())
         failure: OperationError | None = None
         try:
-            await self._hold(fate)
+            await self._hold(fate, admitted)
             if fate.error:
                 raise OperationError(fate.error.code.value[0], fate.error.message)
             await self._annotate(operation)
@@ -118,11 +118,12 @@ class Processing:
             operation.succeed(self._clock.time())
         self._store.save(operation)
 
-    async def _hold(self, fate: OperationFate) -> None:
+    async def _hold(self, fate: OperationFate, admitted: float) -> None:
         for stall in fate.stalls:
             await _released(stall)
+        # From its admission on, which comes before the reply to its submit: whoever has that reply knows when it ends.
         if seconds := self._seconds + fate.seconds:
-            await self._clock.sleep(seconds)
+            await self._clock.sleep(admitted + seconds - self._clock.time())
 
     async def _annotate(self, operation: Operation) -> None:
         request = operation.request
