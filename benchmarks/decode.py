@@ -1,4 +1,4 @@
-"""JSON shards to messages: this package, json_format, google-cloud-vision's from_json, and orjson alone as the yardstick.
+"""JSON shards to messages: this package, json_format, google-cloud-vision, Buf's protobuf-py, and orjson alone as the yardstick.
 
 The shards are made here, of the size and in the layout (indented proto3 JSON) that the service's have. Every way's result is
 compared with json_format's before it is timed. Python's garbage collector is on, as it is in a user's program.
@@ -10,13 +10,16 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 from google.cloud import vision
 from google.protobuf import json_format
 
 from benchmarks import Row, Table, compare
+from benchmarks._protobuf_py import from_json
 from vision_grpc import v1
 from vision_grpc._json.decode import decode_shard
 from vision_grpc.messages import to_json
@@ -42,11 +45,13 @@ def run(rounds: int) -> list[Table]:
         "100 images with ten labels": [labels(chance, index) for index in range(100)],
         "100 images, mixed": [mixed(chance, index) for index in range(100)],
     }
-    tables = [_compared(name, v1.BatchAnnotateImagesResponse(responses=responses), rounds) for name, responses in shards.items()]
+    with from_json() as by_buf:
+        batches = {name: v1.BatchAnnotateImagesResponse(responses=responses) for name, responses in shards.items()}
+        tables = [_compared(name, batch, by_buf, rounds) for name, batch in batches.items()]
     return [*tables, _memory()]
 
 
-def _compared(name: str, batch: v1.BatchAnnotateImagesResponse, rounds: int) -> Table:
+def _compared(name: str, batch: v1.BatchAnnotateImagesResponse, by_buf: Callable[[bytes], Any], rounds: int) -> Table:
     text = to_json(batch, indent=True).encode()
 
     def ours() -> list[v1.AnnotateImageResponse]:
@@ -63,10 +68,12 @@ def _compared(name: str, batch: v1.BatchAnnotateImagesResponse, rounds: int) -> 
     assert reference == batch
     assert ours() == list(reference.responses)
     assert vision.BatchAnnotateImagesResponse.serialize(by_google_cloud_vision()) == reference.SerializeToString()
-    contenders = {
+    assert v1.BatchAnnotateImagesResponse.FromString(by_buf(text).to_binary()) == reference
+    contenders: dict[str, Callable[[], object]] = {
         "orjson.loads alone": lambda: orjson.loads(text),
         "vision_grpc": ours,
         "json_format.Parse": by_json_format,
+        "Buf's protobuf-py from_json": lambda: by_buf(text),
         "google-cloud-vision from_json": by_google_cloud_vision,
     }
     sizes = f"{len(text) / 1e6:.1f} MB of JSON, {batch.ByteSize() / 1e6:.2f} MB of protobuf"
