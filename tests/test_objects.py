@@ -331,7 +331,7 @@ def test_a_fork_makes_its_own_connections(storage: str) -> None:
     )
     # In a process of its own: this one runs the emulator's thread, which a fork would cut off in the middle of anything.
     environ = os.environ | {"STORAGE_EMULATOR_HOST": storage}
-    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, timeout=250)
     assert done.stdout == "b'1' 0\n"
 
 

@@ -25,7 +25,7 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a program in a Python of its own, where every resource that is not closed is told on stderr."""
     command = [sys.executable, "-W", "always::ResourceWarning", "-c", program, *arguments]
     environ = {key: value for key, value in os.environ.items() if key not in ("VISION_EMULATOR_HOST", "PYTHONWARNINGS")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environ)
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False, env=environ)
 
 
 ROUNDS = """

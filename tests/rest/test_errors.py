@@ -20,7 +20,7 @@ ANNOTATE = "/v1/images:annotate"
 SUBMIT = "/v1/images:asyncBatchAnnotate"
 JSON = "application/json"
 TOO_LARGE = "Request payload size exceeds the limit: 10485760 bytes."
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
