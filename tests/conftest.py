@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from tests.ports import held_port
 from vision_grpc import AsyncClient, Client, Polling, Retry, v1
 from vision_grpc.emulator import Emulator
 
@@ -90,14 +91,21 @@ def emulator(serve: Callable[..., Emulator]) -> Emulator:
     return serve()
 
 
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port where nobody listens, and which nobody else is given; a server may begin to listen there, again and again."""
+    with held_port() as port:
+        yield port
+
+
 @pytest.fixture(params=["Client", "AsyncClient"])
 def make_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
     """Makes a client of either kind, with the face of a Client, that retries and polls in milliseconds unless told otherwise."""
     with ExitStack() as stack:
 
         def make(**settings: Any) -> Client:
-            settings.setdefault("retry", Retry(attempts=4, initial=0.01, maximum=0.05, connect=2.0))
-            settings.setdefault("polling", Polling(initial=0.01, maximum=0.05, call_timeout=5.0, server_wait=1.0))
+            settings.setdefault("retry", Retry(attempts=4, initial=0.01, maximum=0.05, connect=60.0))
+            settings.setdefault("polling", Polling(initial=0.01, maximum=0.05, call_timeout=60.0, server_wait=60.0))
             if request.param == "Client":
                 return stack.enter_context(Client(**settings))
             return cast(Client, stack.enter_context(BlockingClient(AsyncClient(**settings))))

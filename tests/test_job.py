@@ -14,6 +14,7 @@ import pytest
 from opentelemetry import trace
 
 from tests.faults.job_memory import Stage, check
+from tests.until import auntil
 from vision_grpc import AsyncClient, CallError, ConfigError, LedgerError, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
@@ -141,8 +142,7 @@ async def test_part_of_a_failed_operation_is_kept(stage: Stage, client: AsyncCli
     job = stage.job(4, client, batch_size=2)
     slices = job.slices()
     task = asyncio.ensure_future(anext(slices))
-    while not stage.submits():
-        await asyncio.sleep(0.005)
+    await auntil(stage.submits, "the submit")
     prefix = stage.submits()[0].output_config.gcs_destination.uri
     stage.objects.write(
         f"{prefix}output-3-to-4.json",
@@ -201,7 +201,8 @@ async def test_lost_reply_is_settled(stage: Stage, client: AsyncClient, lists: b
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2, accepted=True))
     if not lists:
         stage.server.faults.add(Fault.unimplemented("ListOperations"))
-    job = stage.job(20, client, resubmit_unknown=True)
+    # Without a list only the objects tell, and they are looked for until the grace is over, however long they take to be written.
+    job = stage.job(20, client, resubmit_unknown=True, grace=0.05 if lists else 100.0)
     check(await take(job), 20)
     assert set(stage.annotators.seen.values()) == {1}
     assert (job.summary.end, len(stage.submits())) == ("complete", 5)
@@ -246,7 +247,10 @@ async def test_running_operation_is_waited_for(stage: Stage, client: AsyncClient
         async for result in job:
             results.append(result)
             if len(results) == 4:
-                asyncio.get_running_loop().call_later(0.5, stage.server.faults.release)
+                # Time enough to look for it, more than once since the grace was over.
+                looks = stage.calls("ListOperations")
+                await auntil(lambda looks=looks: stage.calls("ListOperations") >= looks + 4, "four looks at the list")  # type: ignore[misc]
+                stage.server.faults.release()
     check(results, 8)
     assert set(stage.annotators.seen.values()) == {1}
 
@@ -257,8 +261,7 @@ async def test_vanished_operation(stage: Stage, client: AsyncClient) -> None:
     stage.server.faults.add(stall)
     job = stage.job(4, client)
     task = asyncio.ensure_future(take(job))
-    while not job.progress or not job.progress.requests["running"]:
-        await asyncio.sleep(0.005)
+    await auntil(lambda: job.progress and job.progress.requests["running"], "the operation, running")
     with LedgerReader(stage.folder / "job.db") as ledger:
         name = ledger.last_operation
     assert name
@@ -310,7 +313,7 @@ async def test_drain_and_resume(stage: Stage, client: AsyncClient) -> None:
         async for result in job:
             results.append(result)
             if len(results) == 10:
-                assert await job.drain(10)
+                assert await job.drain(60)
     assert job.summary.end == "drained"
     assert 10 < len(results) < 60
     assert job.summary.ok == len(results)
@@ -337,8 +340,7 @@ async def test_stop_ends_the_wait(stage: Stage, client: AsyncClient) -> None:
     stage.server.faults.add(stall)
     job = stage.job(4, client)
     task = asyncio.ensure_future(take(job))
-    while not job.progress or not job.progress.requests["running"]:
-        await asyncio.sleep(0.005)
+    await auntil(lambda: job.progress and job.progress.requests["running"], "the operation, running")
     job.stop()
     assert await task == []
     stage.server.faults.release()

@@ -6,7 +6,7 @@ import struct
 import pytest
 from google.protobuf import any_pb2, json_format
 from google.rpc import error_details_pb2
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vision_grpc import v1
@@ -78,7 +78,7 @@ def test_messages_of_the_default_pool_are_taken_too() -> None:
     assert to_dict(packed) == {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(width=32))
 def test_floats_keep_their_bits(number: float) -> None:
     """The shortest decimal of a float32 reads back as the same float32; NaN and infinities are words."""

@@ -4,7 +4,6 @@ import base64
 import gc
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 from gcp_storage_emulator.server import create_server
 from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]
 
+from tests.ports import held_port
 from vision_grpc.objects import GcsObjects, LocalFiles, LocalObjects, ObjectInfo, Objects, open_objects
 
 NAMES = ["a-1", "a/2", "a/b/3", "out-1.json", "out/1", "out10", "ü x?#%.jpg"]
@@ -34,12 +34,11 @@ def no_background_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def storage() -> Iterator[str]:
     """The address of gcp-storage-emulator, holding the bucket "b"."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="b")
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
+    with held_port() as port:
+        server = create_server("127.0.0.1", port, in_memory=True, default_bucket="b")
+        server.start()
+        yield f"http://127.0.0.1:{port}"
+        server.stop()
 
 
 @pytest.fixture
@@ -332,7 +331,7 @@ def test_a_fork_makes_its_own_connections(storage: str) -> None:
     )
     # In a process of its own: this one runs the emulator's thread, which a fork would cut off in the middle of anything.
     environ = os.environ | {"STORAGE_EMULATOR_HOST": storage}
-    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, timeout=250)
     assert done.stdout == "b'1' 0\n"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -257,16 +256,14 @@ def test_nothing_at_the_destination_is_an_error(tmp_path: Path) -> None:
         assert len(lenient.problems) == 1
 
 
-def test_cloud_storage_is_read_by_its_uris(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cloud_storage_is_read_by_its_uris(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     """gs:// without objects= goes to the environment's storage; google-cloud-storage wrote what is read here."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="out")
+    server = create_server("127.0.0.1", free_port, in_memory=True, default_bucket="out")
     # Otherwise, beside OpenTelemetry, the library asks for the bucket's metadata in a thread that outlives the test.
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     server.start()
     try:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port}")
         bucket = storage.Client().bucket("out")
         for first in range(1, 46, 10):
             name, text = shard(first, min(first + 9, 45))

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import grpc
 import matplotlib
 import pytest
 
+from tests.until import until
 from vision_grpc.emulator import Emulator, Fault
 
 ROOT = Path(__file__).parents[1]
@@ -184,10 +184,8 @@ def start(server: Emulator, tmp_path: Path, *words: str) -> subprocess.Popen[str
         text=True,
         env=clean(VISION_EMULATOR_HOST=server.target, XDG_STATE_HOME=str(tmp_path / "state")),
     )
-    until = time.monotonic() + 30
-    while not any(call.method in ("GetOperation", "WaitOperation", "ListOperations") for call in server.calls):
-        assert time.monotonic() < until, "the command never waited for its operation"
-        time.sleep(0.01)
+    waits = ("GetOperation", "WaitOperation", "ListOperations")
+    until(lambda: any(call.method in waits for call in server.calls), "the command's wait for its operation")
     return process
 
 
@@ -206,7 +204,7 @@ def test_interrupt(server: Emulator, tmp_path: Path) -> None:
         assert line, seen
         seen += line
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Resume: run the same command again" in out
     assert "Traceback" not in err
@@ -224,7 +222,7 @@ def test_terminated(server: Emulator, tmp_path: Path) -> None:
     while "for at most 25 s" not in process.stdout.readline():
         pass
     server.faults.release()
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "1 of 1 image annotated" in out
 

@@ -314,7 +314,8 @@ class AnnotationJob:
         elif self._opened:
             self._ledger.close()
         if self._readers is not None:
-            self._readers.shutdown(wait=False, cancel_futures=True)
+            # Where all was delivered they have nothing left to do; what is being read for a job that was left ends by itself.
+            self._readers.shutdown(wait=desk is not None and desk.delivered, cancel_futures=True)
 
 
 def run_job(inputs: JobInputs | None, *, client: AsyncClient, **settings: Any) -> JobRun:

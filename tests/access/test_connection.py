@@ -1,11 +1,11 @@
 """Whether a connection stands, asked at once where gRPC's core tells it, and by subscription elsewhere."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 
+from tests.until import until
 from vision_grpc import Client, v1
 from vision_grpc._transport.blocking import _stands
 from vision_grpc.emulator import Emulator
@@ -52,9 +52,7 @@ def test_a_connection_that_broke_does_not_stand(emulator: Emulator) -> None:
     with grpc.insecure_channel(emulator.target) as channel, Client(channel=channel) as client:
         client.async_batch_annotate([PHOTO], "gs://out/")
         emulator.stop()
-        tick = threading.Event()
-        while _stands(channel):
-            tick.wait(0.005)
+        until(lambda: not _stands(channel), "the end of the connection")
 
 
 def test_a_channel_that_does_not_tell_is_subscribed_to(emulator: Emulator) -> None:

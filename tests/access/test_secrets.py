@@ -140,15 +140,13 @@ def test_failed_exchange(
 @pytest.mark.parametrize("kind", ["authorized_user", "external_account", "impersonated"])
 @pytest.mark.parametrize("trouble", ["nobody", "stalled"])
 def test_token_server_that_does_not_answer(
-    kind: str, trouble: str, token_server: TokenServer, info: MakeInfo, explicit: Callable[..., Any], log: Everything
+    kind: str, trouble: str, free_port: int, token_server: TokenServer, info: MakeInfo, explicit: Callable[..., Any], log: Everything
 ) -> None:
     """A transport error of requests holds the whole request that it failed to send; ours holds none of it."""
-    with TokenServer() as gone:
-        url = gone.url
     token_server.gate.clear()
-    auth = Auth(explicit(info(kind, url if trouble == "nobody" else None)))
+    auth = Auth(explicit(info(kind, f"http://127.0.0.1:{free_port}" if trouble == "nobody" else None)))
     with pytest.raises(AuthError) as caught:
-        auth.headers(timeout=5.0 if trouble == "nobody" else 0.1)
+        auth.headers(timeout=60.0 if trouble == "nobody" else 0.1)
     assert_silent(left_behind(caught.value, auth) + log.text.getvalue())
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.args

@@ -241,7 +241,7 @@ def test_mutual_tls(mutual: Emulator, authority: Authority, make_client: MakeCli
     """A client with a certificate is served by a server that asks for one; one without is not."""
     secure: dict[str, Any] = {"endpoint": mutual.target, "root_certificates": mutual.root_certificate, "api_key": "k"}
     with pytest.raises(CallError, match="UNAVAILABLE"):
-        make_client(**secure).get_operation("operations/none", timeout=0.5)
+        make_client(**secure).get_operation("operations/none")
     list(make_client(**secure, client_certificate=authority.client).list_operations())
     assert [call.method for call in mutual.calls] == ["ListOperations"]
 
@@ -262,7 +262,7 @@ def test_client_certificate_of_the_environment(
     assert client.target.mtls is (asked != "false")
     if asked == "false":
         with pytest.raises(CallError, match="UNAVAILABLE"):
-            client.get_operation("operations/none", timeout=0.5)
+            client.get_operation("operations/none")
     else:
         list(client.list_operations())
         assert make_client(api_key="k").target.address == "vision.mtls.googleapis.com:443"

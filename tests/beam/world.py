@@ -69,7 +69,7 @@ class World:
 
     @property
     def client(self) -> Callable[..., AsyncClient]:
-        retry = Retry(attempts=3, initial=0.01, maximum=0.05, connect=2.0)
+        retry = Retry(attempts=3, initial=0.01, maximum=0.05, connect=60.0)
         return partial(AsyncClient, emulator=self.server.target, retry=retry, polling=Polling(initial=0.02, maximum=0.1))
 
     @property

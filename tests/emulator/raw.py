@@ -13,7 +13,7 @@ DOORS: dict[str, Any] = {"v1": v1, "v1p1beta1": v1p1beta1, "v1p4beta1": v1p4beta
 # What an operation of each version says it is: v1p1beta1 publishes no such messages.
 OPERATION_TYPES: dict[str, Any] = {"v1": v1, "v1p1beta1": v1, "v1p4beta1": v1p4beta1}
 State = v1.OperationMetadata.State
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 def image(uri: str = "gs://in/a.png", content: bytes = b"") -> v1.AnnotateImageRequest:

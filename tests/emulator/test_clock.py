@@ -36,7 +36,7 @@ def test_sleepers_wake_in_order_also_those_who_sleep_again(loop: asyncio.Abstrac
         await asyncio.sleep(0)
 
     tasks: list[asyncio.Task[None]] = []
-    asyncio.run_coroutine_threadsafe(start(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     clock.advance(30)
     assert woken == [("a", 110), ("b", 115), ("a", 120)]
     assert clock.time() == 130
@@ -55,7 +55,7 @@ def test_a_cancelled_sleeper_is_forgotten(loop: asyncio.AbstractEventLoop) -> No
             return True
         return False
 
-    assert asyncio.run_coroutine_threadsafe(cancelled(), loop).result(5)
+    assert asyncio.run_coroutine_threadsafe(cancelled(), loop).result(60)
     clock.advance(20)
 
 

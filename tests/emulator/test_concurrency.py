@@ -10,6 +10,7 @@ from vision_grpc import v1
 from vision_grpc._gen.google.cloud.vision.v1.image_annotator_pb2_grpc import ImageAnnotatorStub
 from vision_grpc._gen.google.longrunning import operations_pb2 as pb
 from vision_grpc._gen.google.longrunning.operations_pb2_grpc import OperationsStub
+from vision_grpc.emulator import Fault
 
 from .conftest import Serve
 from .raw import State, batch, metadata_of
@@ -44,8 +45,8 @@ async def test_64_clients_poll_as_fast_as_they_can(serve: Serve) -> None:
             count, done = 0, True
             while time.monotonic() < end or not count:
                 if done:
-                    submitted = await images.AsyncBatchAnnotateImages(batch(["gs://in/a.png"] * 2, f"gs://out/{number}/"), timeout=30)
-                done = (await operations.GetOperation(pb.GetOperationRequest(name=submitted.name), timeout=30)).done
+                    submitted = await images.AsyncBatchAnnotateImages(batch(["gs://in/a.png"] * 2, f"gs://out/{number}/"), timeout=60)
+                done = (await operations.GetOperation(pb.GetOperationRequest(name=submitted.name), timeout=60)).done
                 count += 1
             counts.append(count)
 
@@ -56,7 +57,8 @@ async def test_64_clients_poll_as_fast_as_they_can(serve: Serve) -> None:
 
 async def test_cancelling_at_any_moment_leaves_no_half_state(serve: Serve) -> None:
     """An operation that is cancelled while it runs, writes or ends is either cancelled or complete, and stays so."""
-    server = serve()
+    # One, at least, can only end by being cancelled.
+    server = serve(faults=[Fault.stall()])
     async with grpc.aio.insecure_channel(server.target) as channel:
         images, operations = ImageAnnotatorStub(channel), OperationsStub(channel)  # type: ignore[no-untyped-call]
 

@@ -10,10 +10,11 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.until import until
 from vision_grpc.emulator import Fault, Faults, VirtualClock
 
 from .conftest import Connect, Serve
-from .raw import Raw, State, batch, metadata_of
+from .raw import TIMEOUT, Raw, State, batch, metadata_of
 
 Code = grpc.StatusCode
 SUBMIT = "AsyncBatchAnnotateImages"
@@ -94,7 +95,10 @@ def test_an_accepted_submit_whose_reply_is_lost_leaves_one_operation(serve: Serv
     for count, code in enumerate((Code.UNAVAILABLE, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED), start=1):
         # A channel of its own each time: on a connection that was cut, also the next call may be lost.
         raw = connect(server)
-        assert failure(lambda raw=raw: raw.submit(batch(["gs://in/a.png"]), timeout=1.0)).code() is code  # type: ignore[misc]
+        assert len(raw.list().operations) == count - 1
+        # The deadline that passes is real; until then a busy machine must have got the request to the server.
+        timeout = 5.0 if code is Code.DEADLINE_EXCEEDED else TIMEOUT
+        assert failure(lambda raw=raw, timeout=timeout: raw.submit(batch(["gs://in/a.png"]), timeout=timeout)).code() is code  # type: ignore[misc]
         assert len(observer.list().operations) == count
 
 
@@ -112,7 +116,7 @@ def test_drop_cuts_the_connection(serve: Serve, tls: bool | None) -> None:
     with open_channel() as channel:
         started = time.monotonic()
         assert failure(lambda: submit(Raw(channel))).code() is Code.UNAVAILABLE
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < TIMEOUT / 2
     with open_channel() as channel:
         assert not Raw(channel).list().operations
         submit(Raw(channel))
@@ -126,20 +130,19 @@ def test_drop_cuts_only_the_callers_connection(serve: Serve, connect: Connect) -
     results = []
     waiting = threading.Thread(target=lambda: results.append(other.wait(name)))
     waiting.start()
-    while not any(call.method == "WaitOperation" for call in server.calls):
-        waiting.join(0.005)
+    until(lambda: any(call.method == "WaitOperation" for call in server.calls), "the WaitOperation")
     assert failure(lambda: one.get(name)).code() is Code.UNAVAILABLE
     server.faults.release()
-    waiting.join(20)
+    waiting.join()
     assert results[0].done
 
 
 def test_hang_ends_at_the_callers_deadline(serve: Serve, connect: Connect) -> None:
     """A hanging call answers nothing, and the server goes on serving others."""
-    raw = connect(serve(faults=[Fault.hang("GetOperation")]))
+    raw = connect(serve(faults=[Fault.hang("GetOperation", times=None)]))
     name = submit(raw)
     assert failure(lambda: raw.get(name, timeout=0.3)).code() is Code.DEADLINE_EXCEEDED
-    raw.get(name)
+    assert raw.wait(name).done
 
 
 def test_delay_holds_replies(serve: Serve, connect: Connect) -> None:
@@ -150,8 +153,7 @@ def test_delay_holds_replies(serve: Serve, connect: Connect) -> None:
     replies = []
     thread = threading.Thread(target=lambda: replies.append(submit(raw)))
     thread.start()
-    while not raw.list().operations:
-        thread.join(0.005)
+    until(lambda: raw.list().operations, "the operation")
     assert not replies
     while thread.is_alive():
         clock.advance(60)

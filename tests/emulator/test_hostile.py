@@ -24,7 +24,7 @@ PATHS = [
     "/google.longrunning.Operations/ListOperations",
 ]
 # One server serves all examples of a test: state that builds up over them is part of the attack.
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 # Wire tags of small field numbers, lengths and deep groups make bytes that get further than random ones.
 WIRE = st.lists(
     st.one_of(st.binary(max_size=8), st.sampled_from([b"\x0a", b"\x12\x02", b"\x0b", b"\x0c", b"\xff" * 10, b"gs://in/a.png"])), max_size=30

@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from tests.until import until
 from vision_grpc.emulator import Authority, Emulator, Tls
 
 from .conftest import Connect, Serve, spell
@@ -33,12 +34,12 @@ async def test_async_with(inputs: Path) -> None:
     async with Emulator(buckets={"in": inputs}, annotator=spell) as server:
         assert server.target.startswith("127.0.0.1:")
         async with grpc.aio.insecure_channel(server.target) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 10)
+            await asyncio.wait_for(channel.channel_ready(), 60)
 
 
-def test_stop_frees_port_and_threads() -> None:
+def test_stop_frees_port_and_threads(free_port: int) -> None:
     """After stop() nobody listens and no thread of the server is left; it can be started again."""
-    server = Emulator(buckets={}, annotator=spell)
+    server = Emulator(buckets={}, annotator=spell, port=free_port)
     with pytest.raises(RuntimeError, match=r"before start\(\)"):
         _ = server.target
     for _ in range(3):
@@ -49,7 +50,7 @@ def test_stop_frees_port_and_threads() -> None:
         server.stop()
         server.stop()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((address[0], int(address[1])), timeout=5)
+            socket.create_connection((address[0], int(address[1])), timeout=60)
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("vision-emulator")]
 
 
@@ -68,10 +69,9 @@ def test_stop_ends_calls_in_flight(serve: Serve, connect: Connect) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not any(call.method == "WaitOperation" for call in server.calls):
-        thread.join(0.005)
+    until(lambda: any(call.method == "WaitOperation" for call in server.calls), "the WaitOperation")
     server.stop()
-    thread.join(10)
+    thread.join()
     assert codes[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 

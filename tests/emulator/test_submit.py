@@ -223,13 +223,13 @@ def test_images_are_annotated_on_all_cores_off_the_loop(serve: Serve, connect: C
     together, answered = threading.Barrier(4), threading.Event()
 
     def annotate(content: bytes, request: bytes) -> bytes:
-        together.wait(timeout=20)
-        assert answered.wait(timeout=20)
+        together.wait(timeout=60)
+        assert answered.wait(timeout=60)
         return b""
 
     raw = connect(serve(annotator=annotate, workers=3))
     name = raw.submit(batch(["gs://in/a.png"] * 3)).name
-    together.wait(timeout=20)
+    together.wait(timeout=60)
     assert not raw.get(name).done
     answered.set()
     assert raw.wait(name).WhichOneof("result") == "response"

@@ -110,6 +110,10 @@ class Stage:
         inputs = settings.pop("inputs", [f"gs://photos/{index}.jpg" for index in range(images)])
         return AnnotationJob(inputs, client=client, **{**defaults, **settings})
 
+    def calls(self, method: str) -> int:
+        """How many calls of a method have arrived."""
+        return sum(call.method == method for call in self.server.calls)
+
     def submits(self) -> list[Any]:
         return [call.message for call in self.server.calls if call.method == "AsyncBatchAnnotateImages"]
 

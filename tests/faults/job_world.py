@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tests.ports import held_port
 from vision_grpc.ledger import LedgerReader
 
 HERE = Path(__file__).parent
@@ -34,9 +35,8 @@ class World:
             (root / bucket).mkdir()
         for index in range(images):
             (root / "photos" / f"{index}.jpg").write_bytes(b"%d" % index)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._held = ExitStack()
+        self._port = self._held.enter_context(held_port())
         self._server = self._start_server()
         self._driver = _process("job_driver.py")
 
@@ -76,6 +76,7 @@ class World:
             process.kill()
             process.wait()
             _close(process)
+        self._held.close()
 
     def results(self, name: str = "job") -> Counter[str]:
         """The lines that the consumer wrote, each result with how often it came."""

@@ -34,7 +34,7 @@ def official_process(certificate: Tls, tmp_path_factory: pytest.TempPathFactory)
         yield process
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.fixture

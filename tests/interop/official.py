@@ -67,11 +67,11 @@ async def perform(command: dict[str, Any]) -> dict[str, Any]:
             await settled(operation.cancel())
             answer["cancelled"] = await settled(operation.cancelled())
         if command["action"] == "delete":
-            await settled(operation.result(timeout=30))
+            await settled(operation.result(timeout=60))
             await settled(client.transport.operations_client.delete_operation(operation.operation.name))
             return answer
         try:
-            result = await settled(operation.result(timeout=command.get("wait", 30)))
+            result = await settled(operation.result(timeout=command.get("wait", 60)))
             answer["result"] = json_format.MessageToDict(type(result).pb(result))
         finally:
             answer["state"] = operation.metadata.state.name if operation.metadata else None

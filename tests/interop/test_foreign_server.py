@@ -38,7 +38,7 @@ def foreign(accepted: Path) -> Iterator[str]:
         assert process.stdout is not None
         yield f"127.0.0.1:{process.stdout.readline().strip()}"
         process.stdin.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def last(accepted: Path) -> str:

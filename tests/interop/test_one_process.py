@@ -23,7 +23,7 @@ def test_both_import_orders(first: str, secure: Callable[..., Emulator], tmp_pat
         env={**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
     assert (finished.stdout.strip(), finished.returncode) == ("ok", 0), finished.stderr

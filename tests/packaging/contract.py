@@ -56,13 +56,13 @@ def calls() -> None:
         requests = image_requests(["gs://pictures/a.png"], "text")
         with Emulator(buckets={"pictures": folder, "out": folder}, annotator=annotator) as server:
             with Client(emulator=server.target) as client:
-                response = client.wait_operation(client.async_batch_annotate(requests, "gs://out/sync/"), timeout=30)
+                response = client.wait_operation(client.async_batch_annotate(requests, "gs://out/sync/"), timeout=60)
                 assert response.output_config.batch_size == 20
 
             async def main() -> None:
                 async with AsyncClient(emulator=server.target) as aclient:
                     operation = await aclient.async_batch_annotate(requests, "gs://out/aio/")
-                    answer = await aclient.wait_operation(operation, timeout=30)
+                    answer = await aclient.wait_operation(operation, timeout=60)
                     assert answer.output_config.gcs_destination.uri == "gs://out/aio/"
 
             asyncio.run(main())

@@ -42,10 +42,10 @@ class Http:
         assert parts.hostname
         if parts.scheme == "https":
             self.connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=20, context=context
+                parts.hostname, parts.port, timeout=60, context=context
             )
         else:
-            self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+            self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
 
     def call(self, verb: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Sends a request; a body that is neither bytes nor text is sent as JSON. ``_`` in a header's name stands for ``-``."""

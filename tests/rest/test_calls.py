@@ -69,7 +69,7 @@ def test_rest_and_grpc_share_operations(server: Emulator, http_: Http) -> None:
     name = http_.post("/v1/projects/p/images:asyncBatchAnnotate?key=k&quotaUser=u", batch("c.png", labels={"team": "a"})).json["name"]
     with grpc.insecure_channel(server.target) as channel:
         get: Callable[..., bytes] = channel.unary_unary("/google.longrunning.Operations/GetOperation")
-        raw = get(b"\x0a" + bytes([len(name)]) + name.encode(), timeout=20)
+        raw = get(b"\x0a" + bytes([len(name)]) + name.encode(), timeout=60)
     assert v1.Operation.FromString(raw).name == name
     submit, poll = server.calls
     assert (submit.path, poll.path) == (

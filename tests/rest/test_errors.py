@@ -20,7 +20,7 @@ ANNOTATE = "/v1/images:annotate"
 SUBMIT = "/v1/images:asyncBatchAnnotate"
 JSON = "application/json"
 TOO_LARGE = "Request payload size exceeds the limit: 10485760 bytes."
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_a_client_that_leaves_in_the_middle(shared: Emulator, http_: Http) -> No
     """A request cut short is no call, and the server goes on."""
     before = len(shared.calls)
     parts = urlsplit(shared.rest_url)
-    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20) as client:
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=60) as client:
         client.sendall(b"POST /v1/images:annotate HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
     assert http_.get("/v1/operations").status == 200
     assert shared.calls[-1].method == "ListOperations"
@@ -176,7 +176,7 @@ def test_a_client_that_leaves_in_the_middle(shared: Emulator, http_: Http) -> No
 def test_no_http_at_all(shared: Emulator, http_: Http) -> None:
     """Bytes of another protocol end in a 400 or a closed connection."""
     parts = urlsplit(shared.rest_url)
-    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20) as client:
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=60) as client:
         client.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
         assert client.recv(100).startswith((b"HTTP/1.1 400", b""))
     assert http_.get("/v1/operations").status == 200

@@ -2,7 +2,6 @@
 
 import http.client
 import threading
-import time
 from collections.abc import Callable
 
 import grpc
@@ -10,6 +9,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.until import until
 from vision_grpc.emulator import Emulator, Fault, VirtualClock
 
 from .conftest import Http, batch
@@ -83,8 +83,7 @@ def test_delay(serve: Callable[..., Emulator], connect: Connect) -> None:
     replies = []
     caller = threading.Thread(target=lambda: replies.append(http_.get("/v1/operations")))
     caller.start()
-    while not server.calls:
-        time.sleep(0.001)
+    until(lambda: server.calls, "the call")
     assert not replies
     while caller.is_alive():
         clock.advance(3600)
@@ -97,7 +96,7 @@ def test_faults_count_over_both_doors(server: Emulator, http_: Http) -> None:
     server.faults.add(Fault.unimplemented("DeleteOperation"), Fault.fail("ListOperations", grpc.StatusCode.ABORTED, nth=2))
     with grpc.insecure_channel(server.target) as channel:
         call: Callable[..., bytes] = channel.unary_unary("/google.longrunning.Operations/ListOperations")
-        call(b"", timeout=20)
+        call(b"", timeout=60)
     assert http_.get("/v1/operations").error["status"] == "ABORTED"
     assert http_.call("DELETE", "/v1/operations/x").error["status"] == "UNIMPLEMENTED"
 

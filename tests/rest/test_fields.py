@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vision_grpc import v1  # noqa: F401  (fills the pool)
@@ -64,6 +64,7 @@ def test_malformed(fields: str) -> None:
         selection(fields, OPERATIONS)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="ab*/.,()\u00e9 $@-", max_size=40))
 def test_any_text_is_taken_or_refused(fields: str) -> None:
     """No text gets past the parser as anything but a tree or a refusal."""

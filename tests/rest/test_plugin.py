@@ -20,7 +20,7 @@ def test_mine(vision_emulator, vision_buckets):
     (vision_buckets["photos"] / "a.png").write_bytes(b"no picture")
     with Client() as client:
         operation = client.async_batch_annotate(image_requests(["gs://photos/a.png"], ["CROP_HINTS"]), "gs://out/run/")
-        client.wait_operation(operation.name, timeout=20)
+        client.wait_operation(operation.name, timeout=60)
     assert vision_emulator.target == os.environ["VISION_EMULATOR_HOST"]
     assert "VISION_EMULATOR_REST_URL" not in os.environ
     assert [path.name for path in (vision_buckets["out"] / "run").iterdir()] == ["output-1-to-1.json"]

@@ -109,11 +109,11 @@ class Board:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments, **named))
 
     async def close(self) -> None:
-        """Closes the ledger after the last write."""
+        """Closes the ledger after the last write, and ends its thread."""
         try:
             await self.disk(self.ledger.close)
         finally:
-            self._thread.shutdown(wait=False)
+            self._thread.shutdown()  # it has nothing left to do
 
     def fail(self, error: BaseException) -> None:
         """Ends the job; the first error counts."""

@@ -97,8 +97,11 @@ def _ahead(
 def _closing(executor: Executor) -> Iterator[Executor]:
     try:
         yield executor
-    finally:
+    except BaseException:
+        # What is being read for a reader that has left ends by itself.
         executor.shutdown(wait=False, cancel_futures=True)
+        raise
+    executor.shutdown()
 
 
 def _read(objects: Objects, uri: str) -> bytes:

@@ -104,4 +104,4 @@ def _wake(future: asyncio.Future[None]) -> None:
     # A loop that is closed has no sleepers left to wake; one that is closing may drop the callback.
     with contextlib.suppress(RuntimeError, TimeoutError):
         future.get_loop().call_soon_threadsafe(settle, 8)
-        done.result(timeout=5)
+        done.result(timeout=60)

@@ -38,7 +38,7 @@ def run(server: Emulator, tmp_path: Path) -> Run:
 
     def execute(*command: str, **variables: str) -> str:
         # The time is for a machine whose disk sees node_modules for the first time.
-        result = subprocess.run(command, env=environment | variables, capture_output=True, text=True, timeout=100, check=False)
+        result = subprocess.run(command, env=environment | variables, capture_output=True, text=True, timeout=250, check=False)
         assert result.returncode == 0, result.stderr + result.stdout
         return result.stdout
 
@@ -69,7 +69,7 @@ def node_modules() -> Path:
         with tempfile.TemporaryDirectory(prefix="vision-grpc-node-", dir=place.parent, ignore_cleanup_errors=True) as unfinished:
             (Path(unfinished) / "package.json").write_bytes(wanted)
             command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-            result = subprocess.run(command, cwd=unfinished, capture_output=True, text=True, timeout=110, check=False)
+            result = subprocess.run(command, cwd=unfinished, capture_output=True, text=True, timeout=250, check=False)
             if result.returncode:
                 pytest.fail(f"npm could not install the packages of {NODE / 'package.json'}: {result.stderr.strip()[-1000:]}")
             try:

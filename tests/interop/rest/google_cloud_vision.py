@@ -20,7 +20,7 @@ operation = client.async_batch_annotate_images(
         output_config=vision.OutputConfig(gcs_destination=vision.GcsDestination(uri="gs://out/cloud/"), batch_size=7),
     )
 )
-result = operation.result(timeout=30)  # type: ignore[no-untyped-call]
+result = operation.result(timeout=60)  # type: ignore[no-untyped-call]
 again = client.get_operation({"name": operation.operation.name})
 request = vision.AnnotateImageRequest(image=vision.Image(content=b"inline"), features=features)
 online = client.batch_annotate_images(requests=[request])
