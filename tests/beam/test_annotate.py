@@ -19,7 +19,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.beam.world import PROCESSES, THREADS, World
 from vision_grpc import v1
-from vision_grpc._pace import Pace
+from vision_grpc._job.pace import Pace
 from vision_grpc.beam import AnnotateImages
 from vision_grpc.beam._transforms import _processes
 from vision_grpc.emulator import Fault
