@@ -17,7 +17,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One contender: seconds a round (median, lowest, highest), CPU seconds, the ratios of both to the yardstick's, other figures."""
+    """One contender: seconds a round (median, lowest, highest), CPU seconds, the ratios of both to the yardstick's, other figures.
+
+    Attributes:
+        walls, cpus: The seconds of each round, of which those are the medians.
+    """
 
     name: str
     median: float | None = None
@@ -27,6 +31,8 @@ class Row:
     cpu: float | None = None
     cpu_ratio: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    walls: Sequence[float] = ()
+    cpus: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,8 @@ class Table:
         self, words: str, name: str, other: str, *, at_most: float | None = None, at_least: float | None = None, wall: bool = False
     ) -> None:
         """Adds a target for a ratio of CPU times (of wall times with `wall`): of `name` to `other`, or with at_least the other way."""
-        ours, theirs = ((row.median if wall else row.cpu) or 0.0 for row in (self.row(name), self.row(other)))
-        value = ours / theirs if at_most is not None else theirs / ours
+        ours, theirs = (row.walls if wall else row.cpus for row in (self.row(name), self.row(other)))
+        value = _ratio(ours, theirs) if at_most is not None else _ratio(theirs, ours)
         self.targets.append(Target(words, value, at_most, at_least))
 
     def aim_figure(self, words: str, value: float, *, at_most: float | None = None, at_least: float | None = None) -> None:
@@ -114,16 +120,20 @@ def tabulate(title: str, samples: Mapping[str, Sequence[Sample]]) -> Table:
     """The table of these samples; the first contender is the yardstick."""
     rows: list[Row] = []
     for name, taken in samples.items():
-        wall, cpu = (statistics.median(values) for values in ([s.wall for s in taken], [s.cpu for s in taken]))
-        first = rows[0] if rows else Row(name, wall, cpu=cpu)
-        walls = [sample.wall for sample in taken]
+        walls, cpus = [sample.wall for sample in taken], [sample.cpu for sample in taken]
         figures = {key: statistics.median(sample.figures[key] for sample in taken) for key in taken[0].figures}
-        rows.append(Row(name, wall, min(walls), max(walls), _over(wall, first.median), cpu, _over(cpu, first.cpu), figures))
+        first = rows[0] if rows else Row(name, walls=walls, cpus=cpus)
+        wall_ratio, cpu_ratio = _ratio(walls, first.walls), _ratio(cpus, first.cpus)
+        wall, cpu = statistics.median(walls), statistics.median(cpus)
+        rows.append(Row(name, wall, min(walls), max(walls), wall_ratio, cpu, cpu_ratio, figures, walls, cpus))
     return Table(title, rows)
 
 
-def _over(value: float, yardstick: float | None) -> float | None:
-    return value / yardstick if yardstick else None
+def _ratio(values: Sequence[float], yardsticks: Sequence[float]) -> float:
+    """The median of the rounds' ratios, since both had the same machine in a round; of the medians where rounds are not alike."""
+    if len(values) == len(yardsticks):
+        return statistics.median(value / yardstick for value, yardstick in zip(values, yardsticks, strict=True))
+    return statistics.median(values) / statistics.median(yardsticks)
 
 
 def compare(title: str, contenders: Mapping[str, Callable[[], object]], rounds: int, *, repeat: int = 1) -> Table:

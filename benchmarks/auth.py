@@ -12,15 +12,16 @@ from benchmarks import Table, take_turns
 from benchmarks._calling import IN_FLIGHT, awaited, sequence
 from benchmarks._official import StaticCredentials, async_client, sync_client
 from benchmarks._servers import Server
-from benchmarks.call import LIMIT, METADATA, requests
+from benchmarks.call import LIMIT, METADATA, TURNS, requests
 from vision_grpc import AsyncClient, Client
 from vision_grpc._gen.google.cloud.vision.v1.image_annotator_pb2_grpc import ImageAnnotatorStub
 
 RAW, OURS, OFFICIAL = "raw stub, static header", "vision_grpc, credentials", "google-cloud-vision, credentials"
 
 
-def run(rounds: int, calls: int = 128) -> list[Table]:
+def run(rounds: int, calls: int = 64) -> list[Table]:
     """Calls a TLS server in a process of its own."""
+    rounds *= TURNS
     credentials = StaticCredentials()
     metadata = [*METADATA, ("authorization", f"Bearer {credentials.token}")]
     ours, official, _ = requests(1)

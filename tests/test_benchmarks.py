@@ -77,12 +77,21 @@ def test_the_command(tmp_path: Path) -> None:
 def test_medians_ratios_and_targets() -> None:
     """A row has the median of its samples, its ratio to the first row, and a target knows whether it is met."""
     table = tabulate("t", {"slow": [Sample(4, 2), Sample(6, 4), Sample(5, 3)], "fast": [Sample(1, 1, {"calls": 2.0})]})
-    assert table.rows[0] == Row("slow", 5, 4, 6, 1.0, 3, 1.0)
-    assert table.rows[1] == Row("fast", 1, 1, 1, 0.2, 1, 1 / 3, {"calls": 2.0})
+    assert table.rows[0] == Row("slow", 5, 4, 6, 1.0, 3, 1.0, {}, [4, 6, 5], [2, 4, 3])
+    assert table.rows[1] == Row("fast", 1, 1, 1, 0.2, 1, 1 / 3, {"calls": 2.0}, [1], [1])
     table.aim("fast ÷ slow", "fast", "slow", at_most=0.3)
     table.aim("slow ÷ fast", "fast", "slow", at_least=3)
     table.aim("wall", "fast", "slow", at_most=0.2, wall=True)
     assert [(target.met, target.bound) for target in table.targets] == [(False, "≤ 0.3"), (True, "≥ 3"), (True, "≤ 0.2")]
+
+
+def test_ratios_are_those_within_a_round() -> None:
+    """A round in which the machine was slow for both changes no ratio."""
+    table = tabulate("t", {"a": [Sample(1, 1), Sample(9, 9), Sample(2, 2)], "b": [Sample(2, 2), Sample(18, 18), Sample(1, 1)]})
+    assert (table.rows[1].ratio, table.rows[1].cpu_ratio) == (2, 2)
+    table.aim("b ÷ a", "b", "a", at_most=2)
+    table.aim("a ÷ b", "a", "b", at_least=2)
+    assert [target.value for target in table.targets] == [2, 2]
 
 
 def test_contenders_take_turns() -> None:
