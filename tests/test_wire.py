@@ -33,6 +33,14 @@ def closely(request: Any) -> bool:
     return True
 
 
+def only_first(request: Any) -> Any:
+    """The same with its first image alone, which is all that is looked at of a batch that is alike."""
+    alone = type(request)()
+    alone.CopyFrom(request)
+    del alone.requests[1:]
+    return alone
+
+
 @pytest.mark.parametrize("door", [v1, v1p4beta1])
 @pytest.mark.parametrize("count", [1, 7, 20])
 def test_the_usual_request_is_good_at_a_glance(count: int, door: Any) -> None:
@@ -92,7 +100,7 @@ def test_a_glance_never_passes_what_the_loop_refuses() -> None:
     """Of 20,000 batches with one byte of their wire form changed, none that is good or alike is refused by the loop."""
     chance = random.Random(6)
     wire = batch(URIS[:9]).SerializeToString()
-    good = 0
+    good = alike = 0
     for _ in range(20_000):
         changed = bytearray(wire)
         changed[chance.randrange(len(changed))] = chance.randrange(256)
@@ -103,7 +111,28 @@ def test_a_glance_never_passes_what_the_loop_refuses() -> None:
         if request.requests and all_good(request):
             good += 1
             assert closely(request), bytes(changed)
+        if len(request.requests) > 1 and all_alike(request):
+            alike += 1
+            assert closely(request) or not closely(only_first(request)), bytes(changed)
     assert good > 1000
+    assert alike > 1000
+
+
+@pytest.mark.parametrize("size", [*range(1, 130), 680])
+def test_one_bucket_s_images_are_alike_whatever_their_lengths(size: int) -> None:
+    """URIs whose length, or that of what holds them, is the code of a character that no URI has are alike as any others."""
+    assert all_alike(batch([f"gs://bucket/{index}{'x' * size}" for index in range(9)]))
+    odd = batch([f"gs://bucket/{index}{'x' * size}{'#' * (index == 8)}" for index in range(9)])
+    assert not all_alike(odd)
+
+
+@pytest.mark.parametrize("end", ["\x12\x02\x08\x05", "\n", "\r", "#", "é", "\x12\x02\x08\x05\n"])
+def test_an_image_without_features_is_not_alike(end: str) -> None:
+    """Nor where its URI ends as if it had some."""
+    request = batch(URIS)
+    request.requests[7].image.source.image_uri += end
+    del request.requests[7].features[:]
+    assert not all_alike(request)
 
 
 def test_built_as_by_a_loop() -> None:

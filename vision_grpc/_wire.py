@@ -16,6 +16,7 @@ from vision_grpc import v1
 # The longest URI that this allows is shorter than Cloud Storage's limit on names, and it is plain ASCII without a "#".
 _URI = r"""gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]{1,700}+"""
 _LENGTH = rb"(?:[\x01-\x7f]|[\x80-\xff][\x00-\x7f])"
+_BUCKET_URI = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/")
 _IMAGE = rb"\x0a%s\x0a%s\x12%s\x12%s%s" % (_LENGTH, _LENGTH, _LENGTH, _LENGTH, _URI.encode())
 """A request up to the end of its image: tag and length of request, image, source and image_uri, and the URI."""
 _FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x13](?:\x10%s)?+)++" % _LENGTH
@@ -23,6 +24,8 @@ _FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x13](?:\x10%s)?+)++" % _LENGTH
 # No "#": a destination that ends in digits after one would name a generation.
 _OUTPUT = rb"""\x12%s\x0a%s\x0a%sgs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]*+(?:\x10[\x01-\x64])?+""" % ((_LENGTH,) * 3)
 """An output_config with a destination and perhaps a batch_size of 1 to 100."""
+_HASH = re.compile(rb"#(?<![\n\x12]#)")
+"""A # that is not the length after a tag. To look for its own byte first is what makes the search quick."""
 _FEW = 8
 """Below this many images a loop is as fast."""
 
@@ -88,15 +91,36 @@ def all_alike(request: Any) -> bool:
         return False
     first = type(request.requests[0])()
     first.CopyFrom(request.requests[0])
+    uri = first.image.source.image_uri
     first.ClearField("image")
     others = type(request)(output_config=request.output_config)
     if "parent" in request.DESCRIPTOR.fields_by_name:
         others.parent = request.parent
         others.labels.update(request.labels)
     wire = request.SerializeToString()
-    end = len(wire) - others.ByteSize()
-    match = _batch(first.SerializeToString()).match(wire)
-    return match is not None and match.end() == end and wire.count(b"gs://", 0, end) == count
+    images = wire[: len(wire) - others.ByteSize()]
+    shared = first.SerializeToString()
+    if _of_one_bucket(images, count, uri, shared):
+        return True
+    return _batch(shared).fullmatch(images) is not None and images.count(b"gs://") == count
+
+
+def _of_one_bucket(images: bytes, count: int, uri: str, shared: bytes) -> bool:
+    """As `all_alike`, six times as fast, for images of the first one's bucket and URIs of less than 128 bytes.
+
+    The pattern takes for a URI whatever stands before the next \x12, which is quick to find. That it is one, and that nothing else is
+    taken for the bytes between two images, follows from counts: all \n and \x12 are tags then, and a # after one is a length. One
+    thing passes that a closer look would refuse, and that the service refuses: an image without features whose URI ends in their bytes.
+    """
+    bucket = _BUCKET_URI.match(uri)
+    if bucket is None or not shared.startswith(b"\x12") or b"#" in shared or not images.isascii() or b"\r" in images:
+        return False
+    return (
+        images.count(b"\n") == count * (2 + shared.count(b"\n"))
+        and images.count(b"\x12") == count * (2 + shared.count(b"\x12"))
+        and _HASH.search(images) is None
+        and _bucket(bucket[0], shared).fullmatch(images) is not None
+    )
 
 
 # Compiled when first used: each takes a millisecond, which an import should not.
@@ -116,3 +140,10 @@ def _usual() -> re.Pattern[bytes]:
 def _batch(shared: bytes) -> re.Pattern[bytes]:
     """Batches of images that have these bytes after their URI."""
     return re.compile(rb"(?:%s%s)*+" % (_IMAGE, re.escape(shared)))
+
+
+@lru_cache(maxsize=64)
+def _bucket(prefix: str, shared: bytes) -> re.Pattern[bytes]:
+    """Batches of images of one bucket, by URIs without \\x12, that have these bytes after their URI."""
+    image = rb"\x0a.\x0a.\x12.\x12.%s[^\x12]++" % re.escape(prefix.encode())
+    return re.compile(rb"(?:%s%s)*+" % (image, re.escape(shared)), re.DOTALL)

@@ -199,10 +199,11 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
         raise ConfigError("requests is empty: name at least one image")
     if count > MAX_IMAGES:
         raise ConfigError(f"requests holds {count:,} images, the service takes at most {MAX_IMAGES:,}: use split_requests()")
-    if endpoint_location is None and all_good(request):
+    alike = all_alike(request)
+    if not alike and endpoint_location is None and all_good(request):
         return
     image_request: v1.AnnotateImageRequest
-    closely = request.requests[:1] if all_alike(request) else request.requests
+    closely = request.requests[:1] if alike else request.requests
     for index, image_request in enumerate(closely):  # type: ignore[assignment]
         source = image_request.image.source
         uri = source.image_uri or source.gcs_image_uri
