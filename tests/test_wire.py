@@ -126,7 +126,7 @@ def test_one_bucket_s_images_are_alike_whatever_their_lengths(size: int) -> None
     assert not all_alike(odd)
 
 
-@pytest.mark.parametrize("end", ["\x12\x02\x08\x05", "\n", "\r", "#", "é", "\x12\x02\x08\x05\n"])
+@pytest.mark.parametrize("end", ["\x12\x02\x08", "\x12\x02\x08\x05x", "\n", "\r", "#", "é", "\x12\x02\x08\x05\n"])
 def test_an_image_without_features_is_not_alike(end: str) -> None:
     """Nor where its URI ends as if it had some."""
     request = batch(URIS)
