@@ -1,9 +1,12 @@
 """Whether a connection stands, asked at once where gRPC's core tells it, and by subscription elsewhere."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import grpc
+import pytest
 
 from tests.until import until
 from vision_grpc import Client, v1
@@ -53,6 +56,32 @@ def test_a_connection_that_broke_does_not_stand(emulator: Emulator) -> None:
         client.async_batch_annotate([PHOTO], "gs://out/")
         emulator.stop()
         until(lambda: not _stands(channel), "the end of the connection")
+
+
+class Tardy:
+    """gRPC's core, to a connectivity thread that gets no turn for a while once the connection stands."""
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self.check_connectivity_state = core.check_connectivity_state
+
+    def watch_connectivity_state(self, last: int, deadline: float) -> Any:
+        if last == grpc.ChannelConnectivity.READY.value[0]:
+            time.sleep(0.5)
+        return self._core.watch_connectivity_state(last, deadline)
+
+
+def test_no_channel_is_closed_under_grpc_s_thread(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is closed soon after it connected does not take the channel from a connectivity thread that is late."""
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    client: Any = Client(emulator=emulator.target)
+    state = client._transport._open()._connectivity_state
+    state.channel = Tardy(state.channel)
+    client.async_batch_annotate([PHOTO], "gs://out/")
+    client.close()
+    until(lambda: died or not state.polling, "the end of gRPC's thread")
+    assert not died
 
 
 def test_a_channel_that_does_not_tell_is_subscribed_to(emulator: Emulator) -> None:

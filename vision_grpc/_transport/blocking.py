@@ -36,8 +36,17 @@ def _stands(channel: Any) -> bool:
         return False
 
 
-_WATCH = 0.25
-"""Seconds after which grpc's connectivity thread has seen that nobody subscribes. It dies loudly of a channel closed before."""
+def _await_watch(channel: Any) -> None:
+    """Returns once grpc's connectivity thread has seen that nobody subscribes. It dies loudly of a channel closed before.
+
+    It looks every 0.2 s, for which grpc.Channel.close() waits as well, but later on a busy machine. Where somebody else subscribes,
+    it is theirs. That it is at work is no public fact; a channel that does not tell is not waited for.
+    """
+    while channel is not None and not hasattr(channel, "_connectivity_state"):
+        channel = getattr(channel, "_channel", None)  # beneath the interceptors
+    state = getattr(channel, "_connectivity_state", None)
+    while getattr(state, "polling", False) and not getattr(state, "callbacks_and_connectivities", None):
+        time.sleep(0.005)
 
 
 _FRESH = 0.005
@@ -56,7 +65,6 @@ class Transport(TransportBase):
         self._stubs: dict[type[Any], Any] = {}
         self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
         self._asked = False
-        self._watched_until = 0.0
         self._seen = -_FRESH
         self._subscribing = threading.Lock()
 
@@ -82,18 +90,14 @@ class Transport(TransportBase):
             self.closed = True
             channel, self._channel = self._channel, None
             self._stubs.clear()
-            connecting = bool(self._connecting)
             for states in self._connecting:
                 states.put(None)
-        if connecting:
-            while self._connecting:
-                time.sleep(0.01)
-            time.sleep(_WATCH)
-        elif channel is not None:
-            # A wish to connect that came while that thread watched is only looked at when its watch is over.
-            time.sleep(max(0.0, self._watched_until - time.monotonic()))
-        if channel is not None and channel is not self._given and self._owner == os.getpid():
-            channel.close()
+        while self._connecting:
+            time.sleep(0.005)
+        if channel is not None and self._owner == os.getpid():
+            _await_watch(channel)
+            if channel is not self._given:
+                channel.close()
 
     def _open(self) -> grpc.Channel:
         channel = self._channel
@@ -197,7 +201,6 @@ class Transport(TransportBase):
                     asked = True
                     channel.unsubscribe(see)
                     channel.subscribe(see, try_to_connect=True)
-                    self._watched_until = time.monotonic() + _WATCH
         except Empty:
             return connection_words(self.settings.target, timeout)
         finally:

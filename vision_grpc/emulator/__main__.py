@@ -1,13 +1,14 @@
 """``python -m vision_grpc.emulator``: the embedded server as a program. This module alone reads argv, prints and exits."""
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stopped = threading.Event()
+    # An Event must not be set by a handler that interrupts the very thread that waits for it: both take its lock. A SimpleQueue may.
+    stopped: SimpleQueue[int] = SimpleQueue()
     # Before the server starts, so that a signal that comes early still ends it cleanly.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _: stopped.put(number))
     from vision_grpc.emulator import Emulator
 
     try:
@@ -70,9 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
         if options.rest_port is not None:
             print(f"VISION_EMULATOR_REST_URL={server.rest_url}", flush=True)
-        # A wait without a limit would keep the signal handlers from running on some systems.
-        while not stopped.wait(3600):
-            pass
+        # A handler runs when this thread next gets a turn, which a signal that another thread received does not give it.
+        told = False
+        while not told:
+            with contextlib.suppress(Empty):
+                told = bool(stopped.get(timeout=1.0))
     finally:
         server.stop(grace=1.0)
     return 0
