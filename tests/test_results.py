@@ -212,7 +212,7 @@ def broken(what: str) -> Break:
         ("missing", "output-11-to-20.json", 35),
         ("missing start", "", 35),
         ("missing end", "output-31-to-40.json", 40),
-        ("doubled", "output-21-to-30.json", 40),
+        ("doubled", "output-21-to-30.json", 45),
         ("overlapping", "output-25-to-34.json", 45),
         ("beyond", "output-46-to-47.json", 45),
         ("foreign", "output-21-to-30.json", 35),
@@ -246,14 +246,59 @@ def test_whatever_is_wrong_names_its_object(what: str, named: str, kept: int, tm
     assert str(caught.value) in map(str, lenient.problems)
 
 
+FOREIGN = [uri.replace("photos", "other") for uri in URIS]
+
+
+@pytest.mark.parametrize("stale", ["cut off", "foreign", "same images"])
+def test_a_stale_object_does_not_cost_the_whole_one_beside_it(stale: str, tmp_path: Path) -> None:
+    """Of two objects of the same images every image is yielded once, and what is wrong with the stale one is said."""
+    name, text = shard(1, 10, FOREIGN if stale == "foreign" else URIS)
+    write(tmp_path, (name, text[:99] if stale == "cut off" else text), shard(1, 20), shard(21, 30))
+    lenient = read_results(tmp_path, requests=URIS[:30], strict=False)
+    assert [result.index for result in lenient] == list(range(30))
+    assert len(lenient.problems) == 1
+
+
+def test_the_rest_of_an_overlap_is_taken_where_the_object_names_its_images(tmp_path: Path) -> None:
+    """Without the request, or without the images' names, nothing proves whose results they are: they stay out, and missing."""
+    write(tmp_path, shard(1, 10), shard(5, 20))
+    lenient = read_results(tmp_path, strict=False)
+    assert [result.uri for result in lenient] == URIS[:10]
+    nameless = '{"responses": [' + ", ".join(["{}"] * 16) + "]}"
+    for text in (shard(5, 20, FOREIGN)[1], nameless):
+        write(tmp_path, ("output-5-to-20.json", text))
+        lenient = read_results(tmp_path, requests=URIS[:20], strict=False)
+        assert [result.index for result in lenient] == list(range(10))
+        assert [str(problem).partition(str(tmp_path))[0] for problem in lenient.problems][1:] == [
+            "The results after 10 are missing: the last object is "
+        ]
+
+
+def test_a_cut_off_object_is_one_problem_and_not_two(tmp_path: Path) -> None:
+    """What it held is not said to be missing once more, at the end or before the next object."""
+    write(tmp_path, ("output-1-to-10.json", "{"), shard(11, 20), ("output-21-to-30.json", "{"))
+    lenient = read_results(tmp_path, requests=URIS[:30], strict=False)
+    assert [result.index for result in lenient] == list(range(10, 20))
+    assert [problem.uri.rpartition("/")[2] for problem in lenient.problems] == ["output-1-to-10.json", "output-21-to-30.json"]
+
+
+def test_a_name_that_ends_before_it_begins_is_named(tmp_path: Path) -> None:
+    """No operation writes such an object; the others are read."""
+    write(tmp_path, shard(1, 2), ("output-2-to-1.json", shard(1, 2)[1]))
+    lenient = read_results(tmp_path, strict=False)
+    assert [result.uri for result in lenient] == URIS[:2]
+    assert "output-2-to-1.json does not belong here" in str(*lenient.problems)
+
+
 def test_nothing_at_the_destination_is_an_error(tmp_path: Path) -> None:
     """An empty folder, a missing bucket; not strict they are problems."""
     for output, objects in ((str(tmp_path), None), ("gs://nobody/x/", LocalObjects({}))):
-        with pytest.raises(ResultsError):
-            list(read_results(output, objects=objects))
-        lenient = read_results(output, objects=objects, strict=False)
-        assert list(lenient) == []
-        assert len(lenient.problems) == 1
+        for requests in (None, URIS):
+            with pytest.raises(ResultsError, match=r"no output objects|no bucket"):
+                list(read_results(output, objects=objects, requests=requests))
+            lenient = read_results(output, objects=objects, requests=requests, strict=False)
+            assert list(lenient) == []
+            assert len(lenient.problems) == 1
 
 
 def test_cloud_storage_is_read_by_its_uris(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
