@@ -414,6 +414,30 @@ async def test_a_cancelled_read_loses_nothing(out: Path) -> None:
     assert seen == URIS
 
 
+async def test_tasks_that_share_a_reading_share_its_results(out: Path) -> None:
+    """Each result goes to one task, and none is lost; all tasks end."""
+    results = aread_results(out)
+    seen = []
+
+    async def consume() -> None:
+        async for result in results:
+            seen.append(result.index)
+
+    await asyncio.gather(*(consume() for _ in range(4)))
+    assert seen == list(range(45))
+
+
+async def test_closing_twice_and_beside_a_reader_is_quiet(out: Path) -> None:
+    """The reader gets the result that was on its way, and then the end, as everybody after it."""
+    results = aread_results(out)
+    reading = asyncio.ensure_future(anext(results))
+    await asyncio.sleep(0)
+    await asyncio.gather(results.aclose(), results.aclose())
+    await results.aclose()
+    assert (await reading).uri == URIS[0]
+    assert [result async for result in results] == []
+
+
 async def test_an_async_reading_can_be_left_early(out: Path) -> None:
     """aclose ends the threads; later reads end too. Errors come after the results before them."""
     results = aread_results(out)

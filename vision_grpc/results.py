@@ -156,7 +156,7 @@ class Results(Iterator[ImageResult]):
 
 
 class AsyncResults(AsyncIterator[ImageResult]):
-    """The results of one operation, as an asynchronous iterator.
+    """The results of one operation, as an asynchronous iterator. Several tasks may share it: each result goes to one of them.
 
     Attributes:
         problems: What was found wrong so far, where the reading is not strict.
@@ -168,22 +168,25 @@ class AsyncResults(AsyncIterator[ImageResult]):
         self._ready: deque[ImageResult] = deque()
         self._taking: asyncio.Future[tuple[list[ImageResult], BaseException | None]] | None = None
         self._end: BaseException | None = None
+        self._closed = False
+        self._turn = asyncio.Lock()
 
     @property
     def problems(self) -> list[ResultsError]:
         return self._results.problems
 
     async def __anext__(self) -> ImageResult:
-        while not self._ready:
-            if self._end is not None:
-                raise self._end
-            if self._taking is None:
-                self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
-            # Were it not shielded, a cancelled call would lose the results that its thread goes on to take.
-            taken, self._end = await asyncio.shield(self._taking)
-            self._taking = None
-            self._ready.extend(taken)
-        return self._ready.popleft()
+        async with self._turn:
+            while not self._ready:
+                if self._end is not None:
+                    raise self._end
+                if self._taking is None:
+                    self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
+                # Were it not shielded, a cancelled call would lose the results that its thread goes on to take.
+                taken, self._end = await asyncio.shield(self._taking)
+                self._taking = None
+                self._ready.extend(taken)
+            return self._ready.popleft()
 
     def _take(self) -> tuple[list[ImageResult], BaseException | None]:
         taken: list[ImageResult] = []
@@ -194,11 +197,15 @@ class AsyncResults(AsyncIterator[ImageResult]):
         return taken, None if taken else StopAsyncIteration()
 
     async def aclose(self) -> None:
-        """Ends the reading ahead. Also done when the object is no longer used."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._results.close)
-        self._thread.shutdown(wait=False)
-        self._ready.clear()
-        self._end = StopAsyncIteration()
+        """Ends the reading ahead, after what another task waits for. Also done when the object is no longer used."""
+        async with self._turn:
+            if self._closed:
+                return
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._results.close)
+            self._closed = True
+            self._thread.shutdown(wait=False)
+            self._ready.clear()
+            self._taking, self._end = None, StopAsyncIteration()
 
 
 def _destination(output: Any) -> tuple[str | os.PathLike[str], str]:
