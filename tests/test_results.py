@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import multiprocessing
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from google.cloud import storage  # type: ignore[import-untyped,unused-ignore]
 from vision_grpc import v1, v1p4beta1
 from vision_grpc.errors import ConfigError, ImageError, OperationFailed, ResultsError
 from vision_grpc.messages import to_json
-from vision_grpc.objects import LocalObjects, ObjectInfo
+from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo
 from vision_grpc.results import ImageResult, aread_results, failed_uris, read_results
 
 URIS = [f"gs://photos/{n}.jpg" for n in range(45)]
@@ -131,6 +134,34 @@ def test_a_destination_is_a_prefix_and_need_not_be_a_folder(tmp_path: Path) -> N
     assert [result.uri for result in read_results("gs://b/run1-", objects=objects)] == URIS[:2]
     assert [result.uri for result in read_results("gs://b/run2-", objects=objects)] == URIS[2:4]
     assert [result.uri for result in read_results(tmp_path / "run2-")] == URIS[2:4]
+    (tmp_path / "output-1-to-2.json").write_text(shard(1, 2)[1])
+    assert [result.uri for result in read_results(tmp_path, objects=LocalFiles())] == URIS[:2]
+
+
+class Recording:
+    """Objects in memory that count what is read but not yet used."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.contents = contents
+        self.reads = 0
+        self.lock = threading.Lock()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return (ObjectInfo(uri, len(data)) for uri, data in sorted(self.contents.items()) if uri.startswith(prefix))
+
+    def read(self, uri: str) -> bytes:
+        with self.lock:
+            self.reads += 1
+        return self.contents[uri]
+
+    def write(self, uri: str, data: bytes, content_type: str = "") -> None:
+        raise NotImplementedError
+
+    def exists(self, uri: str) -> bool:
+        return uri in self.contents
+
+    def size(self, uri: str) -> int:
+        return len(self.contents[uri])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +175,11 @@ def test_a_destination_is_a_prefix_and_need_not_be_a_folder(tmp_path: Path) -> N
         ("out", {"requests": "gs://b/x"}, "sequence"),
         ("out", {"requests": [v1.AnnotateImageRequest()]}, r"requests\[0\]"),
         ("out", {"version": "v2"}, "v2"),
+        ("out", {"requests": 5}, "requests must be .* not one int"),
+        ("out", {"requests": [URIS[0], {"image": {}}]}, r"requests\[1\] must be an AnnotateImageRequest or a URI, not dict"),
         ("out", {"workers": 0}, "workers"),
+        ("out", {"workers": "2"}, "workers must be a number of at least 1.*'2'"),
+        ("out", {"workers": 2, "objects": Recording({})}, "workers needs objects that can be pickled.*_thread.lock"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_at_once(output: Any, options: dict[str, Any], words: str) -> None:
@@ -348,32 +383,6 @@ def test_what_the_service_adds_is_ignored(tmp_path: Path) -> None:
     assert result.response.face_annotations[0].roll_angle == 1.5
 
 
-class Recording:
-    """Objects in memory that count what is read but not yet used."""
-
-    def __init__(self, contents: dict[str, bytes]) -> None:
-        self.contents = contents
-        self.reads = 0
-        self.lock = threading.Lock()
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        return (ObjectInfo(uri, len(data)) for uri, data in sorted(self.contents.items()) if uri.startswith(prefix))
-
-    def read(self, uri: str) -> bytes:
-        with self.lock:
-            self.reads += 1
-        return self.contents[uri]
-
-    def write(self, uri: str, data: bytes, content_type: str = "") -> None:
-        raise NotImplementedError
-
-    def exists(self, uri: str) -> bool:
-        return uri in self.contents
-
-    def size(self, uri: str) -> int:
-        return len(self.contents[uri])
-
-
 def test_reading_runs_ahead_within_bounds() -> None:
     """At most four objects beyond the one in use are read before the first result is taken from them."""
     shards = dict(shard(n + 1, n + 1) for n in range(45))
@@ -393,6 +402,28 @@ def test_worker_processes_give_the_same_in_the_same_order(out: Path) -> None:
     lenient = read_results(out, workers=2, strict=False)
     assert [result.uri for result in lenient] == URIS[:2] + URIS[4:]
     assert [problem.uri for problem in lenient.problems] == [f"{out}/output-3-to-4.json"]
+
+
+def test_a_worker_that_is_killed_is_one_sentence(out: Path) -> None:
+    """ResultsError, also where the reading is not strict: the objects are not at fault, and nothing more can be read."""
+    before = set(multiprocessing.active_children())
+    results = read_results(out, workers=2, strict=False)
+    first = next(results)
+    for process in set(multiprocessing.active_children()) - before:
+        process.kill()
+    with pytest.raises(ResultsError, match=r"output-\d+-to-\d+\.json was not read: a worker process died"):
+        list(results)
+    assert (first.uri, results.problems) == (URIS[0], [])
+
+
+def test_workers_in_a_script_without_its_guard_are_one_sentence(out: Path, tmp_path: Path) -> None:
+    """The last line that the script prints names the guard."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(f"from vision_grpc.results import read_results\nlist(read_results({str(out)!r}, workers=1))\n")
+    done = subprocess.run([sys.executable, "-W", "ignore", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "ResultsError:" in line]
+    assert 'lacks the `if __name__ == "__main__"` guard' in line
 
 
 async def test_a_cancelled_read_loses_nothing(out: Path) -> None:

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from vision_grpc import v1, v1p4beta1
 from vision_grpc._results.join import ImageResult, join
-from vision_grpc._results.shards import find_shards, load_shards
+from vision_grpc._results.shards import check_travels, find_shards, load_shards
 from vision_grpc.errors import ConfigError, OperationFailed, ResultsError, status_code, status_details
 from vision_grpc.objects import Objects, open_objects
 
@@ -80,10 +80,12 @@ def read_results(
         An iterator over ImageResult, with `problems` and `close()`.
 
     Raises:
-        ConfigError: The arguments make no sense, the operation still runs, or google-cloud-storage is missing.
+        ConfigError: The arguments make no sense, the operation still runs, google-cloud-storage is missing, or `objects` cannot
+            be sent to the worker processes.
         OperationFailed: The operation given as output ended with an error.
         ResultsError: While iterating: a shard is missing, doubled, overlaps another, is cut off, is not JSON or of another
-            shape, or belongs to other images; it names the object. Also where nothing lies at the destination.
+            shape, or belongs to other images; it names the object. Also where nothing lies at the destination, and, strict or
+            not, where a worker process dies.
     """
     return Results(output, requests, objects, strict, workers, version)
 
@@ -121,12 +123,14 @@ class Results(Iterator[ImageResult]):
         version = version or named_version
         if version not in ("v1", "v1p4beta1"):
             raise ConfigError(f"version must be 'v1' or 'v1p4beta1', not {version!r}")
-        if workers is not None and workers < 1:
-            raise ConfigError(f"workers must be at least 1, or None for no other process, not {workers!r}")
+        if workers is not None and not (isinstance(workers, int) and workers >= 1):
+            raise ConfigError(f"workers must be a number of at least 1, or None for no other process, not {workers!r}")
         try:
-            found, prefix = (objects, os.fspath(place)) if objects is not None else open_objects(place)
+            found, prefix = open_objects(place, objects)
         except (ImportError, ValueError) as error:
             raise ConfigError(str(error)) from error
+        if workers is not None:
+            check_travels(found)
         self.problems: list[ResultsError] = []
         self._strict = strict
         self._results = self._read(found, prefix, None if requests is None else _uris(requests), workers, version)
@@ -241,11 +245,15 @@ def _response(operation: Any) -> Message:
 
 
 def _uris(requests: Any) -> list[str]:
-    if isinstance(requests, str):
-        raise ConfigError("requests must be a sequence, not one string")
+    found = getattr(requests, "requests", requests)
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise ConfigError(f"requests must be a request, or a sequence of its messages or of URIs, not one {type(found).__name__}")
     uris = []
-    for index, request in enumerate(getattr(requests, "requests", requests)):
-        uri = request if isinstance(request, str) else request.image.source.image_uri or request.image.source.gcs_image_uri
+    for index, request in enumerate(found):
+        try:
+            uri = request if isinstance(request, str) else request.image.source.image_uri or request.image.source.gcs_image_uri
+        except AttributeError:
+            raise ConfigError(f"requests[{index}] must be an AnnotateImageRequest or a URI, not {type(request).__name__}") from None
         if not uri:
             raise ConfigError(f"requests[{index}] names no image URI, so results cannot be checked against it")
         uris.append(uri)
