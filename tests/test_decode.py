@@ -212,6 +212,16 @@ def test_reads_shards_as_json_format_does(text: str, piece: int) -> None:
         assert of_a_shard(text) == shard_reference(text), text
 
 
+@pytest.mark.parametrize("place", range(12))
+@pytest.mark.parametrize("space", ["\x0b", "\x0c", "\x1c", "\x85", "\xa0", "\ufeff", " \t\r\n"])
+def test_spaces_of_other_standards_are_refused_as_json_format_does(space: str, place: int) -> None:
+    """Between any two tokens JSON has four kinds of space and no more."""
+    tokens = ["", "{", '"responses"', ":", "[", "{", "}", ",", "{", "}", "]", "}"]
+    text = "".join(token + space * (index == place) for index, token in enumerate(tokens))
+    assert of_a_shard(text) == shard_reference(text)
+    assert (of_a_shard(text) is None) == (space != " \t\r\n")
+
+
 def test_an_unknown_detail_costs_nothing_else() -> None:
     """json_format refuses the whole shard for an error's detail of an unknown type; here the error and its other details stay."""
     details = '[{"@type": "t/nobody.knows.This", "x": 1}, {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}]'

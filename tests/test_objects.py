@@ -20,6 +20,7 @@ from gcp_storage_emulator.server import create_server
 from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]
 
 from tests.ports import held_port
+from vision_grpc._objects.object import TakesFiles
 from vision_grpc.objects import GcsObjects, LocalFiles, LocalObjects, ObjectInfo, Objects, open_objects
 
 NAMES = ["a-1", "a/2", "a/b/3", "out-1.json", "out/1", "out10", "ü x?#%.jpg"]
@@ -227,6 +228,46 @@ def test_large_objects_travel_whole(gcs: GcsObjects) -> None:
     assert gcs.read("gs://b/large") == data
 
 
+def test_a_file_is_stored_whole(objects: Objects, tmp_path: Path) -> None:
+    """Its content replaces the object's; a file that is not there is said."""
+    assert isinstance(objects, TakesFiles)
+    file = tmp_path / "results.jsonl"
+    for data in (b"long content", b""):
+        file.write_bytes(data)
+        objects.write_file("gs://b/from-file", file, "application/jsonl")
+        assert objects.read("gs://b/from-file") == data
+    with pytest.raises(FileNotFoundError):
+        objects.write_file("gs://b/from-file", tmp_path / "missing")
+
+
+UPLOAD = """
+import sys, tracemalloc
+from pathlib import Path
+from vision_grpc.objects import GcsObjects, LocalObjects
+file, bucket = map(Path, sys.argv[1:])
+for objects in (LocalObjects({"b": bucket}), GcsObjects()):
+    objects.write("gs://b/first", b"")
+    tracemalloc.start()
+    objects.write_file("gs://b/large-file", file)
+    print(objects.size("gs://b/large-file"), tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+"""
+
+
+def test_a_large_file_is_stored_a_part_at_a_time(storage: str, tmp_path: Path) -> None:
+    """The most that Python holds of it is less than its size, however large it is."""
+    file, size = tmp_path / "results.jsonl", 40 << 20
+    with file.open("wb") as sparse:
+        sparse.truncate(size)
+    environ = os.environ | {"STORAGE_EMULATOR_HOST": storage}
+    command = [sys.executable, "-c", UPLOAD, str(file), str(tmp_path / "bucket")]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        stored, held = map(int, line.split())
+        assert (stored, held < size / 2) == (size, True), line
+    assert len(done.stdout.splitlines()) == 2
+
+
 Answer = tuple[int, dict[str, str], bytes, int]
 CONTENT = b"hello world" * 2000
 GOOD = {"X-Goog-Hash": "crc32c=" + base64.b64encode(google_crc32c.value(CONTENT).to_bytes(4, "big")).decode()}
@@ -318,6 +359,27 @@ def test_refusals_keep_the_words_of_the_service(flaky: Any) -> None:
     with pytest.raises(OSError, match=r"gs://b/x failed: Invalid bucket name.") as caught:
         GcsObjects().size("gs://b/x")
     assert not isinstance(caught.value, FileNotFoundError | PermissionError)
+    assert flaky.answers == []
+
+
+@pytest.mark.parametrize("body", [b"{broken", b'{"error": "denied"}', b'{"error": {"errors": 5}}', b"[]", b"\xff", b""])
+@pytest.mark.parametrize("status", [200, 403])
+def test_answers_of_another_shape_are_os_errors_too(status: int, body: bytes, flaky: Any) -> None:
+    """What a proxy may answer instead of the service: broken JSON, JSON of another shape, no text; by every method."""
+    json = {"Content-Type": "application/json"}
+    calls: list[Callable[[str], object]] = [GcsObjects().size]
+    if status == 403:
+        calls += [GcsObjects().read, GcsObjects().exists, lambda uri: list(GcsObjects().list(uri))]
+    for call in calls:
+        flaky.answers[:] = [answer(status, body, json)]
+        with pytest.raises(OSError, match="gs://b/x"):
+            call("gs://b/x")
+
+
+def test_a_bucket_name_that_cannot_be_is_an_os_error(flaky: Any) -> None:
+    """The library refuses it before it asks; no method lets that through as another error."""
+    with pytest.raises(OSError, match="gs://-b/x failed: Bucket names must"):
+        GcsObjects().read("gs://-b/x")
     assert flaky.answers == []
 
 

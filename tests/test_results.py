@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import multiprocessing
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from google.cloud import storage  # type: ignore[import-untyped,unused-ignore]
 from vision_grpc import v1, v1p4beta1
 from vision_grpc.errors import ConfigError, ImageError, OperationFailed, ResultsError
 from vision_grpc.messages import to_json
-from vision_grpc.objects import LocalObjects, ObjectInfo
+from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo
 from vision_grpc.results import ImageResult, aread_results, failed_uris, read_results
 
 URIS = [f"gs://photos/{n}.jpg" for n in range(45)]
@@ -131,6 +134,34 @@ def test_a_destination_is_a_prefix_and_need_not_be_a_folder(tmp_path: Path) -> N
     assert [result.uri for result in read_results("gs://b/run1-", objects=objects)] == URIS[:2]
     assert [result.uri for result in read_results("gs://b/run2-", objects=objects)] == URIS[2:4]
     assert [result.uri for result in read_results(tmp_path / "run2-")] == URIS[2:4]
+    (tmp_path / "output-1-to-2.json").write_text(shard(1, 2)[1])
+    assert [result.uri for result in read_results(tmp_path, objects=LocalFiles())] == URIS[:2]
+
+
+class Recording:
+    """Objects in memory that count what is read but not yet used."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.contents = contents
+        self.reads = 0
+        self.lock = threading.Lock()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return (ObjectInfo(uri, len(data)) for uri, data in sorted(self.contents.items()) if uri.startswith(prefix))
+
+    def read(self, uri: str) -> bytes:
+        with self.lock:
+            self.reads += 1
+        return self.contents[uri]
+
+    def write(self, uri: str, data: bytes, content_type: str = "") -> None:
+        raise NotImplementedError
+
+    def exists(self, uri: str) -> bool:
+        return uri in self.contents
+
+    def size(self, uri: str) -> int:
+        return len(self.contents[uri])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +175,11 @@ def test_a_destination_is_a_prefix_and_need_not_be_a_folder(tmp_path: Path) -> N
         ("out", {"requests": "gs://b/x"}, "sequence"),
         ("out", {"requests": [v1.AnnotateImageRequest()]}, r"requests\[0\]"),
         ("out", {"version": "v2"}, "v2"),
+        ("out", {"requests": 5}, "requests must be .* not one int"),
+        ("out", {"requests": [URIS[0], {"image": {}}]}, r"requests\[1\] must be an AnnotateImageRequest or a URI, not dict"),
         ("out", {"workers": 0}, "workers"),
+        ("out", {"workers": "2"}, "workers must be a number of at least 1.*'2'"),
+        ("out", {"workers": 2, "objects": Recording({})}, "workers needs objects that can be pickled.*_thread.lock"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_at_once(output: Any, options: dict[str, Any], words: str) -> None:
@@ -212,7 +247,7 @@ def broken(what: str) -> Break:
         ("missing", "output-11-to-20.json", 35),
         ("missing start", "", 35),
         ("missing end", "output-31-to-40.json", 40),
-        ("doubled", "output-21-to-30.json", 40),
+        ("doubled", "output-21-to-30.json", 45),
         ("overlapping", "output-25-to-34.json", 45),
         ("beyond", "output-46-to-47.json", 45),
         ("foreign", "output-21-to-30.json", 35),
@@ -246,14 +281,59 @@ def test_whatever_is_wrong_names_its_object(what: str, named: str, kept: int, tm
     assert str(caught.value) in map(str, lenient.problems)
 
 
+FOREIGN = [uri.replace("photos", "other") for uri in URIS]
+
+
+@pytest.mark.parametrize("stale", ["cut off", "foreign", "same images"])
+def test_a_stale_object_does_not_cost_the_whole_one_beside_it(stale: str, tmp_path: Path) -> None:
+    """Of two objects of the same images every image is yielded once, and what is wrong with the stale one is said."""
+    name, text = shard(1, 10, FOREIGN if stale == "foreign" else URIS)
+    write(tmp_path, (name, text[:99] if stale == "cut off" else text), shard(1, 20), shard(21, 30))
+    lenient = read_results(tmp_path, requests=URIS[:30], strict=False)
+    assert [result.index for result in lenient] == list(range(30))
+    assert len(lenient.problems) == 1
+
+
+def test_the_rest_of_an_overlap_is_taken_where_the_object_names_its_images(tmp_path: Path) -> None:
+    """Without the request, or without the images' names, nothing proves whose results they are: they stay out, and missing."""
+    write(tmp_path, shard(1, 10), shard(5, 20))
+    lenient = read_results(tmp_path, strict=False)
+    assert [result.uri for result in lenient] == URIS[:10]
+    nameless = '{"responses": [' + ", ".join(["{}"] * 16) + "]}"
+    for text in (shard(5, 20, FOREIGN)[1], nameless):
+        write(tmp_path, ("output-5-to-20.json", text))
+        lenient = read_results(tmp_path, requests=URIS[:20], strict=False)
+        assert [result.index for result in lenient] == list(range(10))
+        assert [str(problem).partition(str(tmp_path))[0] for problem in lenient.problems][1:] == [
+            "The results after 10 are missing: the last object is "
+        ]
+
+
+def test_a_cut_off_object_is_one_problem_and_not_two(tmp_path: Path) -> None:
+    """What it held is not said to be missing once more, at the end or before the next object."""
+    write(tmp_path, ("output-1-to-10.json", "{"), shard(11, 20), ("output-21-to-30.json", "{"))
+    lenient = read_results(tmp_path, requests=URIS[:30], strict=False)
+    assert [result.index for result in lenient] == list(range(10, 20))
+    assert [problem.uri.rpartition("/")[2] for problem in lenient.problems] == ["output-1-to-10.json", "output-21-to-30.json"]
+
+
+def test_a_name_that_ends_before_it_begins_is_named(tmp_path: Path) -> None:
+    """No operation writes such an object; the others are read."""
+    write(tmp_path, shard(1, 2), ("output-2-to-1.json", shard(1, 2)[1]))
+    lenient = read_results(tmp_path, strict=False)
+    assert [result.uri for result in lenient] == URIS[:2]
+    assert "output-2-to-1.json does not belong here" in str(*lenient.problems)
+
+
 def test_nothing_at_the_destination_is_an_error(tmp_path: Path) -> None:
     """An empty folder, a missing bucket; not strict they are problems."""
     for output, objects in ((str(tmp_path), None), ("gs://nobody/x/", LocalObjects({}))):
-        with pytest.raises(ResultsError):
-            list(read_results(output, objects=objects))
-        lenient = read_results(output, objects=objects, strict=False)
-        assert list(lenient) == []
-        assert len(lenient.problems) == 1
+        for requests in (None, URIS):
+            with pytest.raises(ResultsError, match=r"no output objects|no bucket"):
+                list(read_results(output, objects=objects, requests=requests))
+            lenient = read_results(output, objects=objects, requests=requests, strict=False)
+            assert list(lenient) == []
+            assert len(lenient.problems) == 1
 
 
 def test_cloud_storage_is_read_by_its_uris(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
@@ -303,32 +383,6 @@ def test_what_the_service_adds_is_ignored(tmp_path: Path) -> None:
     assert result.response.face_annotations[0].roll_angle == 1.5
 
 
-class Recording:
-    """Objects in memory that count what is read but not yet used."""
-
-    def __init__(self, contents: dict[str, bytes]) -> None:
-        self.contents = contents
-        self.reads = 0
-        self.lock = threading.Lock()
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        return (ObjectInfo(uri, len(data)) for uri, data in sorted(self.contents.items()) if uri.startswith(prefix))
-
-    def read(self, uri: str) -> bytes:
-        with self.lock:
-            self.reads += 1
-        return self.contents[uri]
-
-    def write(self, uri: str, data: bytes, content_type: str = "") -> None:
-        raise NotImplementedError
-
-    def exists(self, uri: str) -> bool:
-        return uri in self.contents
-
-    def size(self, uri: str) -> int:
-        return len(self.contents[uri])
-
-
 def test_reading_runs_ahead_within_bounds() -> None:
     """At most four objects beyond the one in use are read before the first result is taken from them."""
     shards = dict(shard(n + 1, n + 1) for n in range(45))
@@ -350,6 +404,28 @@ def test_worker_processes_give_the_same_in_the_same_order(out: Path) -> None:
     assert [problem.uri for problem in lenient.problems] == [f"{out}/output-3-to-4.json"]
 
 
+def test_a_worker_that_is_killed_is_one_sentence(out: Path) -> None:
+    """ResultsError, also where the reading is not strict: the objects are not at fault, and nothing more can be read."""
+    before = set(multiprocessing.active_children())
+    results = read_results(out, workers=2, strict=False)
+    first = next(results)
+    for process in set(multiprocessing.active_children()) - before:
+        process.kill()
+    with pytest.raises(ResultsError, match=r"output-\d+-to-\d+\.json was not read: a worker process died"):
+        list(results)
+    assert (first.uri, results.problems) == (URIS[0], [])
+
+
+def test_workers_in_a_script_without_its_guard_are_one_sentence(out: Path, tmp_path: Path) -> None:
+    """The last line that the script prints names the guard."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(f"from vision_grpc.results import read_results\nlist(read_results({str(out)!r}, workers=1))\n")
+    done = subprocess.run([sys.executable, "-W", "ignore", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "ResultsError:" in line]
+    assert 'lacks the `if __name__ == "__main__"` guard' in line
+
+
 async def test_a_cancelled_read_loses_nothing(out: Path) -> None:
     """The results that were on their way come at the next try."""
     results = aread_results(out)
@@ -367,6 +443,30 @@ async def test_a_cancelled_read_loses_nothing(out: Path) -> None:
             break
         seen.append(result.uri)
     assert seen == URIS
+
+
+async def test_tasks_that_share_a_reading_share_its_results(out: Path) -> None:
+    """Each result goes to one task, and none is lost; all tasks end."""
+    results = aread_results(out)
+    seen = []
+
+    async def consume() -> None:
+        async for result in results:
+            seen.append(result.index)
+
+    await asyncio.gather(*(consume() for _ in range(4)))
+    assert seen == list(range(45))
+
+
+async def test_closing_twice_and_beside_a_reader_is_quiet(out: Path) -> None:
+    """The reader gets the result that was on its way, and then the end, as everybody after it."""
+    results = aread_results(out)
+    reading = asyncio.ensure_future(anext(results))
+    await asyncio.sleep(0)
+    await asyncio.gather(results.aclose(), results.aclose())
+    await results.aclose()
+    assert (await reading).uri == URIS[0]
+    assert [result async for result in results] == []
 
 
 async def test_an_async_reading_can_be_left_early(out: Path) -> None:

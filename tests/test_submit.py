@@ -9,14 +9,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import matplotlib
 import pytest
 
 from tests.until import until
+from vision_grpc import v1, v1p4beta1
+from vision_grpc._cli.output import read_rows, row
+from vision_grpc._json.encode import dumps
 from vision_grpc.emulator import Emulator, Fault
+from vision_grpc.results import ImageResult
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "examples/images"
@@ -128,6 +132,18 @@ def test_bucket_to_bucket(server: Emulator, tmp_path: Path) -> None:
         written[2]["error"] == {"code": 5, "message": "Error opening file: gs://pictures/missing.png."} or written[2]["error"]["code"] == 5
     )
     assert written[0]["response"]["context"]["uri"] == "gs://pictures/receipt.png"
+
+
+def test_other_releases_keep_their_fields(tmp_path: Path) -> None:
+    """What v1p4beta1 alone knows, a celebrity's name, is in the rows that the report and the columns are made of."""
+    response = v1p4beta1.AnnotateImageResponse()
+    response.face_annotations.add().recognition_result.add(confidence=0.5).celebrity.name = "c/1"
+    lines = tmp_path / "results.jsonl"
+    lines.write_bytes(dumps(row(ImageResult(0, "gs://b/x.jpg", cast(Any, response)), keep_context=True)) + b"\n")
+    (result,) = read_rows(lines, "v1p4beta1")
+    assert result.response == response
+    (result,) = read_rows(lines, "v1p1beta1")
+    assert isinstance(result.response, v1.AnnotateImageResponse)
 
 
 def test_no_wait_then_wait(server: Emulator, tmp_path: Path) -> None:

@@ -16,15 +16,18 @@ from vision_grpc._objects.object import ObjectInfo, Objects
 __all__ = ["GcsObjects", "LocalFiles", "LocalObjects", "ObjectInfo", "Objects", "open_objects"]
 
 
-def open_objects(place: str | os.PathLike[str]) -> tuple[Objects, str]:
+def open_objects(place: str | os.PathLike[str], objects: Objects | None = None) -> tuple[Objects, str]:
     """Returns what serves a place, and the prefix to list there: Cloud Storage for gs:// URIs, local files for paths.
 
-    Raises ValueError for any other scheme.
+    Where `objects` is given it serves the place, whatever its scheme. Raises ValueError for any other scheme without.
     """
     text = os.fspath(place)
-    if text.startswith("gs://"):
-        return GcsObjects(), text
-    if "://" in text:
-        raise ValueError(f"{text!r} is neither a gs:// URI nor a local path.")
+    if objects is None:
+        if text.startswith("gs://"):
+            return GcsObjects(), text
+        if "://" in text:
+            raise ValueError(f"{text!r} is neither a gs:// URI nor a local path.")
+        objects = LocalFiles()
     # pathlib drops the final separator, which tells a folder from a name prefix.
-    return LocalFiles(), os.path.join(text, "") if Path(text).is_dir() else text  # noqa: PTH118
+    is_folder = isinstance(objects, LocalFiles) and Path(text).is_dir()
+    return objects, os.path.join(text, "") if is_folder else text  # noqa: PTH118

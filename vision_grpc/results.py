@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from vision_grpc import v1, v1p4beta1
 from vision_grpc._results.join import ImageResult, join
-from vision_grpc._results.shards import find_shards, load_shards
+from vision_grpc._results.shards import check_travels, find_shards, load_shards
 from vision_grpc.errors import ConfigError, OperationFailed, ResultsError, status_code, status_details
 from vision_grpc.objects import Objects, open_objects
 
@@ -80,10 +80,12 @@ def read_results(
         An iterator over ImageResult, with `problems` and `close()`.
 
     Raises:
-        ConfigError: The arguments make no sense, the operation still runs, or google-cloud-storage is missing.
+        ConfigError: The arguments make no sense, the operation still runs, google-cloud-storage is missing, or `objects` cannot
+            be sent to the worker processes.
         OperationFailed: The operation given as output ended with an error.
         ResultsError: While iterating: a shard is missing, doubled, overlaps another, is cut off, is not JSON or of another
-            shape, or belongs to other images; it names the object. Also where nothing lies at the destination.
+            shape, or belongs to other images; it names the object. Also where nothing lies at the destination, and, strict or
+            not, where a worker process dies.
     """
     return Results(output, requests, objects, strict, workers, version)
 
@@ -121,12 +123,14 @@ class Results(Iterator[ImageResult]):
         version = version or named_version
         if version not in ("v1", "v1p4beta1"):
             raise ConfigError(f"version must be 'v1' or 'v1p4beta1', not {version!r}")
-        if workers is not None and workers < 1:
-            raise ConfigError(f"workers must be at least 1, or None for no other process, not {workers!r}")
+        if workers is not None and not (isinstance(workers, int) and workers >= 1):
+            raise ConfigError(f"workers must be a number of at least 1, or None for no other process, not {workers!r}")
         try:
-            found, prefix = (objects, os.fspath(place)) if objects is not None else open_objects(place)
+            found, prefix = open_objects(place, objects)
         except (ImportError, ValueError) as error:
             raise ConfigError(str(error)) from error
+        if workers is not None:
+            check_travels(found)
         self.problems: list[ResultsError] = []
         self._strict = strict
         self._results = self._read(found, prefix, None if requests is None else _uris(requests), workers, version)
@@ -156,7 +160,7 @@ class Results(Iterator[ImageResult]):
 
 
 class AsyncResults(AsyncIterator[ImageResult]):
-    """The results of one operation, as an asynchronous iterator.
+    """The results of one operation, as an asynchronous iterator. Several tasks may share it: each result goes to one of them.
 
     Attributes:
         problems: What was found wrong so far, where the reading is not strict.
@@ -168,22 +172,25 @@ class AsyncResults(AsyncIterator[ImageResult]):
         self._ready: deque[ImageResult] = deque()
         self._taking: asyncio.Future[tuple[list[ImageResult], BaseException | None]] | None = None
         self._end: BaseException | None = None
+        self._closed = False
+        self._turn = asyncio.Lock()
 
     @property
     def problems(self) -> list[ResultsError]:
         return self._results.problems
 
     async def __anext__(self) -> ImageResult:
-        while not self._ready:
-            if self._end is not None:
-                raise self._end
-            if self._taking is None:
-                self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
-            # Were it not shielded, a cancelled call would lose the results that its thread goes on to take.
-            taken, self._end = await asyncio.shield(self._taking)
-            self._taking = None
-            self._ready.extend(taken)
-        return self._ready.popleft()
+        async with self._turn:
+            while not self._ready:
+                if self._end is not None:
+                    raise self._end
+                if self._taking is None:
+                    self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
+                # Were it not shielded, a cancelled call would lose the results that its thread goes on to take.
+                taken, self._end = await asyncio.shield(self._taking)
+                self._taking = None
+                self._ready.extend(taken)
+            return self._ready.popleft()
 
     def _take(self) -> tuple[list[ImageResult], BaseException | None]:
         taken: list[ImageResult] = []
@@ -194,11 +201,15 @@ class AsyncResults(AsyncIterator[ImageResult]):
         return taken, None if taken else StopAsyncIteration()
 
     async def aclose(self) -> None:
-        """Ends the reading ahead. Also done when the object is no longer used."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._results.close)
-        self._thread.shutdown(wait=False)
-        self._ready.clear()
-        self._end = StopAsyncIteration()
+        """Ends the reading ahead, after what another task waits for. Also done when the object is no longer used."""
+        async with self._turn:
+            if self._closed:
+                return
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._results.close)
+            self._closed = True
+            self._thread.shutdown(wait=False)
+            self._ready.clear()
+            self._taking, self._end = None, StopAsyncIteration()
 
 
 def _destination(output: Any) -> tuple[str | os.PathLike[str], str]:
@@ -234,11 +245,15 @@ def _response(operation: Any) -> Message:
 
 
 def _uris(requests: Any) -> list[str]:
-    if isinstance(requests, str):
-        raise ConfigError("requests must be a sequence, not one string")
+    found = getattr(requests, "requests", requests)
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise ConfigError(f"requests must be a request, or a sequence of its messages or of URIs, not one {type(found).__name__}")
     uris = []
-    for index, request in enumerate(getattr(requests, "requests", requests)):
-        uri = request if isinstance(request, str) else request.image.source.image_uri or request.image.source.gcs_image_uri
+    for index, request in enumerate(found):
+        try:
+            uri = request if isinstance(request, str) else request.image.source.image_uri or request.image.source.gcs_image_uri
+        except AttributeError:
+            raise ConfigError(f"requests[{index}] must be an AnnotateImageRequest or a URI, not {type(request).__name__}") from None
         if not uri:
             raise ConfigError(f"requests[{index}] names no image URI, so results cannot be checked against it")
         uris.append(uri)

@@ -94,7 +94,7 @@ class JobCommand:
             return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), f"gs://{OUTPUT}/", bar)
 
     def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
-        publisher = Publisher(self._order.output, self._options.format, found, self._voice)
+        publisher = Publisher(self._order.output, self._options.format, found, self._voice, self._options.api_version)
 
         def told(result: ImageResult, line: bytes) -> None:
             if self._options.json:

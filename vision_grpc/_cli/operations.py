@@ -72,7 +72,8 @@ class Operations:
         found = objects(self._options, self._order.output or "gs://")
         with Client(**self._settings()) as client:
             destinations = self._destinations(client)
-        publisher = Publisher(self._order.output or destinations[0], self._options.format, found, self._voice)
+        output, version = self._order.output or destinations[0], self._options.api_version
+        publisher = Publisher(output, self._options.format, found, self._voice, version)
         with tempfile.TemporaryDirectory() as folder:
             lines = Path(folder) / "results.jsonl"
             with whole_file(lines) as file:
@@ -85,7 +86,8 @@ class Operations:
             return publisher.publish(lines, found.read)
 
     def _results(self, destinations: Iterable[str], found: Any) -> Iterator[ImageResult]:
-        results = (result for destination in destinations for result in read_results(destination, objects=found))
+        version = "v1p4beta1" if self._options.api_version == "v1p4beta1" else "v1"
+        results = (result for destination in destinations for result in read_results(destination, objects=found, version=version))
         return (replace(result, index=index) for index, result in enumerate(results))
 
     def _destinations(self, client: Client) -> list[str]:

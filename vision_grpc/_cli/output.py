@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc import v1
+from vision_grpc import v1, v1p4beta1
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._json.encode import dumps
+from vision_grpc._objects.object import TakesFiles
 from vision_grpc._objects.whole_file import whole_file
 from vision_grpc.errors import ImageError
 from vision_grpc.messages import from_json, to_dict
@@ -45,12 +46,13 @@ def row(result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
     return line
 
 
-def read_rows(path: Path) -> Iterator[ImageResult]:
-    """The results in a results.jsonl."""
+def read_rows(path: Path, version: str) -> Iterator[ImageResult]:
+    """The results in a results.jsonl, as the messages of that version; v1p1beta1's are v1's."""
+    response_class: type[v1.AnnotateImageResponse] = (v1p4beta1 if version == "v1p4beta1" else v1).AnnotateImageResponse
     with path.open("rb") as lines:
         for index, line in enumerate(lines):
             value = json.loads(line)
-            response = from_json(v1.AnnotateImageResponse, dumps(value["response"]))
+            response = from_json(response_class, dumps(value["response"]))
             error = value.get("error")
             failure = ImageError(error["code"], error["message"], index=index, uri=value["uri"]) if error else None
             yield ImageResult(index, value["uri"], response, failure)
@@ -64,13 +66,15 @@ class Publisher:
         formats: Of FILES; results.jsonl is always written.
         objects: What serves `output` where it is in a bucket.
         voice: Where the words go.
+        version: Whose messages the results are.
     """
 
-    def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice) -> None:
+    def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice, version: str) -> None:
         self._output = output.rstrip("/")
         self._formats = [name for name in formats if name != "jsonl"]
         self._objects = objects
         self._voice = voice
+        self._version = version
         self._counts: Counter[bool] = Counter()
 
     def show(self, result: ImageResult) -> None:
@@ -99,10 +103,10 @@ class Publisher:
                 with whole_file(place) as target, lines.open("rb") as source:
                     shutil.copyfileobj(source, target)
             for name in self._formats:
-                _write(name, read_rows(place), folder / FILES[name], picture)
+                _write(name, read_rows(place, self._version), folder / FILES[name], picture)
             if remote:
                 for path in sorted(folder.iterdir()):
-                    self._objects.write(f"{self._output}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
+                    self._store(f"{self._output}/{path.name}", path, _CONTENT_TYPES[path.suffix])
         lines.unlink(missing_ok=True)
         shown = self._counts.total()
         if shown > _SHOWN:
@@ -110,6 +114,12 @@ class Publisher:
         files = ", ".join(f"{self._output}/{FILES[name]}" for name in ("jsonl", *self._formats))
         self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
+
+    def _store(self, uri: str, path: Path, content_type: str) -> None:
+        if isinstance(self._objects, TakesFiles):
+            self._objects.write_file(uri, path, content_type)
+        else:
+            self._objects.write(uri, path.read_bytes(), content_type)
 
 
 def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:

@@ -44,7 +44,8 @@ share(error_details_pb2)  # what a Status carries in its details
 # Small enough that a piece's tree stays young for the garbage collector and in the processor's cache, and that an event loop
 # beside the decoding thread gets its turn.
 _PIECE = 1 << 20
-_HEAD = re.compile(rb'\s*\{\s*"responses"\s*:\s*\[(\s*)\{')
+_SPACE = b" \t\r\n"  # JSON's; \s has more
+_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"responses"[ \t\r\n]*:[ \t\r\n]*\[([ \t\r\n]*)\{')
 # float32 infinity and the largest float32: only a number too large for the field, which json_format refuses, makes them.
 _TOO_LARGE = (b"\x00\x00\x80\x7f", b"\x00\x00\x80\xff", b"\xff\xff\x7f\x7f", b"\xff\xff\x7f\xff")
 # What the constructor takes where json_format may refuse it: an empty object or text for a list and, up to protobuf 6, a bool
@@ -119,7 +120,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
     """
     head = _HEAD.match(data)
     end = data.rfind(b"]")
-    if head is None or data[end + 1 :].strip() != b"}":
+    if head is None or data[end + 1 :].strip(_SPACE) != b"}":
         raise _NoPiecesError
     between = b"}," + head[1] + b"{"
     view = memoryview(data)

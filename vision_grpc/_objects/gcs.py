@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc._objects.object import ObjectInfo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS_A_TRY = 60.0
 _SECONDS_IN_ALL = 180.0
+_PART = 8 << 20  # of a file on its way up; the library's own is 100 MiB
 
 
 class GcsObjects:
@@ -74,6 +76,13 @@ class GcsObjects:
         """Stores data as the object, whole or not at all; an object that exists is replaced."""
         with _os_errors(uri):
             self._blob(uri).upload_from_string(data, content_type=content_type, checksum="crc32c", timeout=_SECONDS_A_TRY, retry=_retry())
+
+    def write_file(self, uri: str, path: Path, content_type: str = "application/octet-stream") -> None:
+        """As `write`, of a file's content, which is read a part at a time."""
+        with _os_errors(uri):
+            blob = self._blob(uri)
+            blob.chunk_size = _PART
+            blob.upload_from_filename(path, content_type=content_type, checksum="crc32c", timeout=_SECONDS_A_TRY, retry=_retry())
 
     def exists(self, uri: str) -> bool:
         """Says whether the object exists."""
@@ -152,15 +161,17 @@ def _os_errors(uri: str) -> Iterator[None]:
         raise OSError(f"{uri} failed for {_SECONDS_IN_ALL:g} seconds of tries: {error.cause}") from error
     except api.GoogleAPICallError as error:
         raise OSError(f"{uri} failed: {_words(error)}") from error
-    except (InvalidResponse, DataCorruption) as error:
+    except (InvalidResponse, DataCorruption, ValueError) as error:
         raise OSError(f"{uri} failed: {error}") from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # The library stumbles over JSON of another shape than the service's, a proxy's say.
+        raise OSError(f"{uri} failed: the answer is not that of Cloud Storage: {error}") from error
 
 
 def _words(error: "GoogleAPICallError") -> str:
-    """Returns the service's own words: of a JSON call its message, of a transfer the body of the answer."""
-    if error.errors:
-        return str(error.errors[0].get("message", error.message))
+    """Returns the service's own words: the message of a JSON answer, or else the body of the answer."""
     body = error.response.text.strip() if error.response is not None else ""
-    if body.startswith("{"):
-        return str(json.loads(body).get("error", {}).get("message", error.message))
-    return body or str(error.message)
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):  # not JSON, or of another shape
+        return body or str(error.message)

@@ -3,9 +3,12 @@
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from vision_grpc._objects.object import ObjectInfo
 
@@ -25,7 +28,11 @@ class LocalFiles:
         return _read(Path(uri), uri)
 
     def write(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        _write(Path(uri), data)
+        _write(Path(uri), BytesIO(data))
+
+    def write_file(self, uri: str, path: Path, content_type: str = "application/octet-stream") -> None:
+        with path.open("rb") as file:
+            _write(Path(uri), file)
 
     def exists(self, uri: str) -> bool:
         return Path(uri).is_file()
@@ -60,7 +67,11 @@ class LocalObjects:
         return _read(self._path(uri), uri)
 
     def write(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        _write(self._path(uri), data)
+        _write(self._path(uri), BytesIO(data))
+
+    def write_file(self, uri: str, path: Path, content_type: str = "application/octet-stream") -> None:
+        with path.open("rb") as file:
+            _write(self._path(uri), file)
 
     def exists(self, uri: str) -> bool:
         return self._path(uri).is_file()
@@ -164,12 +175,12 @@ def _read(path: Path, uri: str) -> bytes:
     return path.read_bytes()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, source: BinaryIO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.parent / f".vision-grpc-{secrets.token_hex(8)}.tmp"
     try:
         with unfinished.open("xb") as file:
-            file.write(data)
+            shutil.copyfileobj(source, file)
             file.flush()
             # Without it a crash of the machine could leave the new name with no bytes.
             os.fsync(file.fileno())

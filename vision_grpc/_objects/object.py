@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -38,4 +39,13 @@ class Objects(Protocol):
 
     def size(self, uri: str) -> int:
         """Returns the object's size in bytes."""
+        ...
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """A place that stores a file's content without taking the whole of it into memory, as those of this package do."""
+
+    def write_file(self, uri: str, path: Path, content_type: str = "application/octet-stream") -> None:
+        """As `Objects.write`, of the content of the file at path."""
         ...

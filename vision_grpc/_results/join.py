@@ -57,38 +57,51 @@ def join(
         destination: The prefix of the shards.
         report: Is told what is wrong; raises it, or lets what is whole go on.
     """
-    due = end = 0  # the index of the next result, and where the names say that they end
+    due = 0  # the index of the next result: none before it is yielded any more
+    told = end = 0  # up to where it was said what is missing, and where the names say that the results end
     before = destination
     for shard, found in loaded:
         start, stop = shard.first - 1, shard.last
-        if start < due or stop <= start:
-            report(ResultsError(f"{shard.uri} overlaps {before}: one of them belongs to another request.", uri=shard.uri))
+        if stop <= start:
+            report(ResultsError(f"{shard.uri} does not belong here: by its name it ends before it begins.", uri=shard.uri))
             continue
         if uris is not None and stop > len(uris):
             report(ResultsError(f"{shard.uri} does not belong here: the request has {len(uris)} images.", uri=shard.uri))
             continue
-        if start > due:
-            report(ResultsError(f"The results {due + 1} to {start} are missing between {before} and {shard.uri}.", uri=before))
-        due, before = stop, shard.uri
+        if start > max(due, told):
+            words = f"The results {max(due, told) + 1} to {start} are missing between {before} and {shard.uri}."
+            report(ResultsError(words, uri=before))
         if isinstance(found, ResultsError):
             report(found)
+            told, before = max(told, stop), shard.uri
             continue
+        if overlaps := start < due:
+            report(ResultsError(f"{shard.uri} overlaps {before}: one of them belongs to another request.", uri=shard.uri))
+            # The request alone can tell whether what lies beyond the overlap is its own.
+            if uris is None or stop <= due:
+                continue
         responses = [parse(wire) for wire in found]
         indexes = _indexes(responses, range(start, stop), uris)
         if indexes is None:
-            report(ResultsError(f"{shard.uri} holds other images than the request, or more than its name says.", uri=shard.uri))
+            if not overlaps:
+                report(ResultsError(f"{shard.uri} holds other images than the request, or more than its name says.", uri=shard.uri))
+                told, before = max(told, stop), shard.uri
             continue
         # A shard whose JSON grew too large holds fewer results than its name says [?]; the next one may go on where it stops.
-        due = indexes[-1] + 1 if indexes else start
-        if due - start > len(indexes):
-            report(ResultsError(f"{shard.uri} lacks {due - start - len(indexes)} of its images.", uri=shard.uri))
+        last = indexes[-1] + 1 if indexes else start
+        if last - start > len(indexes):
+            report(ResultsError(f"{shard.uri} lacks {last - start - len(indexes)} of its images.", uri=shard.uri))
         for index, response in zip(indexes, responses, strict=True):
-            yield _result(index, response, response.context.uri if uris is None else uris[index])
-        end = stop
-    if before == destination and uris is None:
-        report(ResultsError(f"There are no output objects under {destination}.", uri=destination))
-    elif due < (end if uris is None else len(uris)):
-        report(ResultsError(f"The results after {due} are missing: the last object is {before}.", uri=before))
+            # What overlaps is taken only where the object itself names the image.
+            if index >= due and (not overlaps or response.context.uri):
+                yield _result(index, response, response.context.uri if uris is None else uris[index])
+                due = index + 1
+        before, end = shard.uri, stop
+    if before == destination:
+        if uris is None or uris:
+            report(ResultsError(f"There are no output objects of this operation under {destination}.", uri=destination))
+    elif max(due, told) < (end if uris is None else len(uris)):
+        report(ResultsError(f"The results after {max(due, told)} are missing: the last object is {before}.", uri=before))
 
 
 def _indexes(responses: Sequence[Any], named: range, uris: Sequence[str] | None) -> Sequence[int] | None:

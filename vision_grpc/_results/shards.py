@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.json_format import ParseError
 
 from vision_grpc._json.decode import decode_shard
-from vision_grpc.errors import ResultsError
+from vision_grpc.errors import ConfigError, ResultsError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -60,6 +62,8 @@ def load_shards(
 
     Without workers, up to four objects (or 64 MiB, if that is less) are read ahead by threads and decoded here. With workers,
     as many processes read and decode, up to two shards each ahead of their use.
+
+    Raises ResultsError where a worker process dies, which says nothing about any shard.
     """
     if workers is None:
         with _closing(ThreadPoolExecutor(_AHEAD_OBJECTS, "vision-grpc-read")) as threads:
@@ -71,12 +75,28 @@ def load_shards(
         return
     # A forked child would inherit gRPC's locks and threads' state; a fresh process costs a tenth of a second.
     spawn = get_context("spawn")
-    with _closing(ProcessPoolExecutor(workers, spawn, _begin_worker, (objects, version))) as processes:
-        for shard, loading in _ahead(shards, lambda shard: processes.submit(_load_in_worker, shard.uri), 2 * workers, None):
-            try:
-                yield shard, loading.result()
-            except ResultsError as error:
-                yield shard, error
+    next_uri = ""
+    try:
+        with _closing(ProcessPoolExecutor(workers, spawn, _begin_worker, (objects, version))) as processes:
+            for shard, loading in _ahead(shards, lambda shard: processes.submit(_load_in_worker, shard.uri), 2 * workers, None):
+                next_uri = shard.uri
+                try:
+                    yield shard, loading.result()
+                except ResultsError as error:
+                    yield shard, error
+    except BrokenProcessPool as error:
+        uri = next_uri or shards[0].uri
+        words = f'{uri} was not read: a worker process died, or the script lacks the `if __name__ == "__main__"` guard that workers needs.'
+        raise ResultsError(words, uri=uri) from error
+
+
+def check_travels(objects: Objects) -> None:
+    """Raises ConfigError where the objects cannot be sent to worker processes."""
+    try:
+        pickle.dumps(objects)
+    except Exception as error:
+        # Whatever an object's own pickling raises.
+        raise ConfigError(f"workers needs objects that can be pickled, for its processes: {error}") from error
 
 
 def _ahead(
