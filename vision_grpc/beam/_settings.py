@@ -18,6 +18,7 @@ from vision_grpc._job.sender import Making
 from vision_grpc._job.settings import check_settings, job_settings
 from vision_grpc._job.template import Template
 from vision_grpc._ledger.part import Part
+from vision_grpc._results.join import ImageResult
 from vision_grpc.errors import ConfigError
 from vision_grpc.requests import MAX_IMAGES
 
@@ -86,6 +87,9 @@ class Settings:
             if len(element) != 2:
                 raise ConfigError(f"an element must be an image, or a pair of a key and an image, not a tuple of {len(element)}")
             key, element = element[:1], element[1]
+        if isinstance(element, ImageResult):
+            # A failure that is fed in again.
+            element = element.uri
         if not isinstance(element, str):
             part = self._pack([element])
             request = v1.AsyncBatchAnnotateImagesRequest.FromString(part.raw()).requests[0]
@@ -136,6 +140,8 @@ def uri_of(element: object) -> str:
         element = element[1]
     if isinstance(element, str):
         return element
+    if isinstance(element, ImageResult):
+        return element.uri
     source = getattr(getattr(element, "image", None), "source", None)
     return str(getattr(source, "image_uri", "") or getattr(source, "gcs_image_uri", ""))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import apache_beam as beam
 from apache_beam import typehints
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from google.protobuf.message import Message
 
 from vision_grpc._results.join import ImageResult
 from vision_grpc.aio import AsyncClient
@@ -44,8 +45,11 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
 
         results, failures = uris | AnnotateImages(features="text", output="gs://bucket/run-7/")
 
-    Elements are ``gs://`` URIs, v1.AnnotateImageRequests, or pairs of a key and one of them. `index` of a result is the image's
-    place in its request.
+    Elements are ``gs://`` URIs, v1.AnnotateImageRequests, ImageResults (whose URI is annotated again, so that failures may be
+    fed in), or pairs of a key and one of them. `index` of a result is the image's place in its request.
+
+    Elements of a type that is no pair give ImageResults; Tuple[K, ...] gives results of Tuple[K, ImageResult]; where the type
+    does not say which they are, both outputs are of type Any.
 
     No image is sent twice, whatever bundles the runner runs again: a request's destination is decided by its content, and what
     lies there tells a later attempt what an earlier one did. `output` is therefore the run's identity: a pipeline that is run
@@ -131,7 +135,9 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         # A bounded input fills requests as fast as it is read, and some runners lose what a timer of processing time brings after it.
         bounded = self._max_wait is None or images.is_bounded
         gather = Gather(settings) if bounded else GatherInTime(settings, self._max_wait or 0.0)
-        checked = images | "Check" >> beam.ParDo(Check(settings, self._shards)).with_outputs(FAILURES, main="checked")
+        kind = _like(images.element_type)
+        pairs = None if kind is typehints.Any else kind is not ImageResult
+        checked = images | "Check" >> beam.ParDo(Check(settings, self._shards, pairs)).with_outputs(FAILURES, main="checked")
         checked.checked.element_type = typehints.Tuple[int, Any]
         read = (
             checked.checked
@@ -142,11 +148,13 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(Read(settings.objects, apart=True)).with_outputs(FAILURES, main="results")
         )
-        kind = _like(images.element_type)
-        for output in (checked[FAILURES], read[FAILURES], read.results):
-            output.element_type = kind
+        read.results.element_type = kind
+        # Among the failures is what came without the key, or with one, that the type of the elements promised it would have.
+        failed = kind if kind is ImageResult else typehints.Any
+        for output in (checked[FAILURES], read[FAILURES]):
+            output.element_type = failed
         failures = (checked[FAILURES], read[FAILURES]) | "Failures" >> beam.Flatten()
-        failures.element_type = kind
+        failures.element_type = failed
         return Annotated(read.results, failures)
 
 
@@ -209,11 +217,12 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
 
 
 def _like(element: Any) -> Any:
-    """The type of what comes of elements of a type: keyed where they are."""
+    """The type of what comes of elements of a type: keyed where they are, and Any where the type does not say."""
     parts: tuple[Any, ...] = getattr(element, "tuple_types", ())
     if len(parts) == 2:
         return typehints.Tuple[parts[0], ImageResult]
-    return typehints.Any if element is typehints.Any else ImageResult
+    alone = isinstance(element, type) and issubclass(element, str | Message | ImageResult)
+    return ImageResult if alone else typehints.Any
 
 
 def _processes(options: PipelineOptions) -> int:
