@@ -59,6 +59,10 @@ class Settings:
     token: str = field(default_factory=lambda: uuid4().hex)
 
     def __post_init__(self) -> None:
+        if not callable(self.client):
+            given = repr(self.client) if isinstance(self.client, str) else f"a {type(self.client).__name__} that is made already"
+            raise ConfigError(f"client makes one for each worker: give a class or functools.partial(AsyncClient, …), not {given}")
+        check_objects(self.objects)
         check_settings(
             output=self.output,
             order="completion",
@@ -132,6 +136,12 @@ class Batch:
 
     part: Part
     keys: tuple[Key, ...]
+
+
+def check_objects(objects: object) -> None:
+    """Raises ConfigError unless these are vision_grpc.objects.Objects, or None."""
+    if objects is not None and not all(callable(getattr(objects, name, None)) for name in ("list", "read", "write")):
+        raise ConfigError(f"objects must be as vision_grpc.objects.GcsObjects(), or None for Cloud Storage, not {objects!r}")
 
 
 def uri_of(element: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,9 @@ from vision_grpc._results.join import ImageResult
 from vision_grpc.aio import AsyncClient
 from vision_grpc.beam._grouping import FAILURES, Check, Gather, GatherInTime
 from vision_grpc.beam._reading import Read, Unit, destinations, existing
-from vision_grpc.beam._settings import Settings, making
+from vision_grpc.beam._settings import Settings, check_objects, making
 from vision_grpc.beam._waiting import SendAndDefer, SendAndWait
-from vision_grpc.errors import ConfigError
+from vision_grpc.errors import ConfigError, ResultsError
 from vision_grpc.objects import open_objects
 from vision_grpc.requests import check_destination
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from vision_grpc import v1
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike
+
+
+_log = logging.getLogger("vision_grpc.beam")
 
 
 class Annotated(NamedTuple):
@@ -106,10 +110,13 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         """
         super().__init__()
         for name, value, least in (("shards", shards, 1), ("workers", workers, 1)):
-            if value is not None and (not isinstance(value, int) or value < least):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if max_wait is not None and not max_wait > 0:
+        if max_wait is not None and (isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait > 0):
             raise ConfigError(f"max_wait must be a number of seconds above 0, or None, not {max_wait!r}")
+        if defer not in (None, True, False):
+            raise ConfigError(f"defer must be True, False or None, not {defer!r}")
+        _check_output(output)
         self._settings: dict[str, Any] = {
             "making": making(features, image_context, batch_size, parent, labels),
             "output": output if output.endswith("/") else output + "/",
@@ -168,6 +175,9 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
 
     Objects are found at any depth, and each is decoded on whichever worker is free. An image that failed is a result with an
     error. URIs are what the service wrote of them; that results are missing behind the last object cannot be noticed.
+
+    A prefix is a folder, with or without its final slash, or exactly the prefix that an operation was given: ``gs://bucket/run-7``
+    does not mean ``gs://bucket/run-70/``.
     """
 
     def __init__(self, output: str | None = None, *, objects: Objects | None = None, version: str = "v1") -> None:
@@ -179,12 +189,14 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
             version: "v1" or "v1p4beta1": whose messages are made.
 
         Raises:
-            ConfigError: A setting is wrong. While the pipeline runs, ResultsError: an object is missing between others, overlaps
-                another, is damaged, or cannot be read.
+            ConfigError: A setting is wrong; while the pipeline runs, an element is no prefix.
+            ResultsError: While the pipeline runs: an object is missing between others, overlaps another, is damaged, or cannot be
+                read; or none lies below `output`. An element below which none lies is a warning in the log.
         """
         super().__init__()
         if output is not None:
-            check_destination(output, "output")
+            _check_output(output)
+        check_objects(objects)
         if version not in ("v1", "v1p4beta1"):
             raise ConfigError(f"version must be 'v1' or 'v1p4beta1', not {version!r}")
         self._output = output
@@ -200,8 +212,16 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
         elif self._output is not None:
             raise ConfigError("ReadResults was given an output and a PCollection of outputs: leave one of them out")
 
+        named = self._output is not None
+
         def find(output: str) -> Iterable[str]:
-            return destinations(objects or open_objects(output)[0], output)
+            _check_output(output)
+            found = destinations(objects or open_objects(output)[0], output)
+            if not found and named:
+                raise ResultsError(f"Nothing was written below {output}: no output object lies there.", uri=output)
+            if not found:
+                _log.warning("nothing was written below %s: no output object lies there", output)
+            return found
 
         def list_shards(destination: str) -> Iterable[Unit]:
             return existing(objects or open_objects(destination)[0], destination, version)
@@ -214,6 +234,12 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
             | "SpreadShards" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(Read(objects, apart=False)).with_output_types(ImageResult)
         )
+
+
+def _check_output(output: object) -> None:
+    if not isinstance(output, str):
+        raise ConfigError(f"output must be a Cloud Storage prefix as gs://bucket/folder/, not {output!r}")
+    check_destination(output, "output")
 
 
 def _like(element: Any) -> Any:
