@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -267,6 +268,17 @@ def test_wrong_settings_are_refused_at_once(settings: dict[str, Any], words: str
     """A wrong setting is one sentence where the transform is made, not a traceback on a worker."""
     with pytest.raises(ConfigError, match=words):
         AnnotateImages(**{"features": "text", "output": "gs://out/run/"} | settings)
+
+
+def test_results_of_an_emulator_are_not_looked_for_in_cloud_storage(world: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without objects, an emulator's results are read from the directories that the environment names, or nothing is sent."""
+    there = world(2)
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    with pytest.raises(Exception, match="are not in Google Cloud Storage: pass objects="):
+        there.annotate(objects=None)
+    assert not there.sent()
+    monkeypatch.setenv("VISION_EMULATOR_BUCKETS", json.dumps({name: str(path) for name, path in there.buckets.items()}))
+    there.check(there.annotate(objects=None))
 
 
 def test_a_version_of_its_own(world: Worlds) -> None:
