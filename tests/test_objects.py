@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import json
 import os
 import pickle
 import subprocess
@@ -21,6 +22,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-unty
 
 from tests.ports import held_port
 from vision_grpc._objects.object import TakesFiles
+from vision_grpc.errors import ConfigError
 from vision_grpc.objects import GcsObjects, LocalFiles, LocalObjects, ObjectInfo, Objects, open_objects
 
 NAMES = ["a-1", "a/2", "a/b/3", "out-1.json", "out/1", "out10", "ü x?#%.jpg"]
@@ -405,3 +407,23 @@ def test_a_missing_package_is_one_sentence() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "gs:// objects need google-cloud-storage: pip install 'vision-grpc[gcs]'.\n"
+
+
+def test_the_buckets_of_an_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Vision is an emulator, gs:// is its directories or a storage emulator, and never Cloud Storage unasked."""
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("VISION_EMULATOR_HOST", "localhost:1")
+    with pytest.raises(ConfigError, match="the emulator at localhost:1 are not in Google Cloud Storage"):
+        open_objects("gs://b/x")
+    assert isinstance(open_objects("gs://b/x", emulator="")[0], GcsObjects)
+    assert isinstance(open_objects(tmp_path)[0], LocalFiles)
+    monkeypatch.delenv("VISION_EMULATOR_HOST")
+    with pytest.raises(ConfigError, match="the emulator at localhost:2"):
+        open_objects("gs://b/x", emulator="localhost:2")
+    monkeypatch.setenv("VISION_EMULATOR_BUCKETS", json.dumps({"b": str(tmp_path)}))
+    (tmp_path / "x").write_bytes(b"found")
+    assert open_objects("gs://b/x", emulator="localhost:2")[0].read("gs://b/x") == b"found"
+    for wrong in ("b=/tmp", '["b"]', '{"b": 1}'):
+        monkeypatch.setenv("VISION_EMULATOR_BUCKETS", wrong)
+        with pytest.raises(ConfigError, match="VISION_EMULATOR_BUCKETS must be a JSON object"):
+            open_objects("gs://b/x")

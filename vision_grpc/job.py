@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -279,12 +278,9 @@ class AnnotationJob:
 
         if not isinstance(self._client, AsyncClient):
             return self._client
-        if self._objects is None and not self._client.target.secure and not os.environ.get("STORAGE_EMULATOR_HOST"):
-            raise ConfigError(
-                f"the results of the emulator at {self._client.target} are not in Google Cloud Storage: pass objects= (an embedded "
-                "server's is server.objects), or name a storage emulator in STORAGE_EMULATOR_HOST"
-            )
-        return ClientService(self._client, self._objects or open_objects(self._output)[0], readers, self._submit_timeout)
+        target = self._client.target
+        objects = self._objects or open_objects(self._output, emulator="" if target.secure else str(target))[0]
+        return ClientService(self._client, objects, readers, self._submit_timeout)
 
     async def _end(self) -> None:
         # A generator that is left by `break` is closed by a task of its own, beside close(): both wait for one end.

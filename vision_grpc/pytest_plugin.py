@@ -3,6 +3,7 @@
 pytest loads this module in every run of an environment that has it: nothing but pytest is imported before a fixture is used.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,16 +37,24 @@ def vision_emulator(
 ) -> "Iterator[Emulator]":
     """A running embedded server, which clients find without being told where.
 
-    While the test runs VISION_EMULATOR_HOST names the server, and VISION_EMULATOR_REST_URL its REST side where that is
-    asked for. Pictures go into the directories of ``vision_buckets``, and results come out there.
+    While the test runs VISION_EMULATOR_HOST names the server, VISION_EMULATOR_BUCKETS the directories of its buckets, and
+    VISION_EMULATOR_REST_URL its REST side where that is asked for. A server with TLS is not named in VISION_EMULATOR_HOST,
+    which means one without. Pictures go into the directories of ``vision_buckets``, and results come out there.
 
     Raises:
         ImportError: a package of the extra ``pytest`` is missing.
     """
     from vision_grpc.emulator import Emulator
 
-    with Emulator(**{"buckets": vision_buckets, **vision_emulator_options}) as server:
-        monkeypatch.setenv("VISION_EMULATOR_HOST", server.target)
-        if vision_emulator_options.get("rest_port") is not None:
+    options = {"buckets": vision_buckets, **vision_emulator_options}
+    with Emulator(**options) as server:
+        buckets = {name: str(Path(directory).resolve()) for name, directory in options["buckets"].items()}
+        monkeypatch.setenv("VISION_EMULATOR_BUCKETS", json.dumps(buckets))
+        if options.get("tls"):
+            # What it says of another server is not meant either.
+            monkeypatch.delenv("VISION_EMULATOR_HOST", raising=False)
+        else:
+            monkeypatch.setenv("VISION_EMULATOR_HOST", server.target)
+        if options.get("rest_port") is not None:
             monkeypatch.setenv("VISION_EMULATOR_REST_URL", server.rest_url)
         yield server

@@ -9,7 +9,10 @@ from pathlib import Path
 from vision_grpc.objects import LocalObjects, ObjectInfo
 
 MOMENTS = ("claimed", "accepted", "noted", "ended")
-"""After the claim and before the submit; after the submit and before its note; after the note; when the operation has ended."""
+"""After the claim and before the submit; after the submit and before its note; after the note; when the operation has ended.
+
+A worker that is lost at "claimed" does not get to void its claim. At "unlisted" it does: only the listing after the claim fails.
+"""
 
 
 class Broken(Exception):
@@ -38,6 +41,7 @@ class Brittle(LocalObjects):
         claimed = prefix.endswith("/") and any(name.startswith("claim-") for name in names)
         if claimed and not any(name.startswith("operation-") for name in names):
             self._break("claimed", prefix)
+            self._break("unlisted", prefix)
         return listed
 
     def write(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
@@ -45,15 +49,17 @@ class Brittle(LocalObjects):
         noted = name.startswith("operation-")
         if noted:
             self._break("accepted", prefix + "/")
+        if name.startswith("void-") and "claimed" in self._moments:
+            self._break("claimed", prefix + "/", "void")
         super().write(uri, data, content_type)
         if noted:
             self._break("noted", prefix + "/")
 
-    def _break(self, moment: str, prefix: str) -> None:
+    def _break(self, moment: str, prefix: str, step: str = "") -> None:
         if moment not in self._moments:
             return
         try:
-            (self._memory / f"{moment}-{prefix.rstrip('/').rpartition('/')[2]}").touch(exist_ok=False)
+            (self._memory / f"{moment}-{step}{prefix.rstrip('/').rpartition('/')[2]}").touch(exist_ok=False)
         except FileExistsError:
             return
         if self._exit:

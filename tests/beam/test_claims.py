@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from vision_grpc.beam._claims import Claims, Found
-from vision_grpc.objects import LocalObjects
+from vision_grpc.objects import LocalObjects, ObjectInfo
 
 PREFIX = "gs://out/run/0123/"
 
@@ -58,3 +61,16 @@ def test_many_at_once(tmp_path: Path) -> None:
         assert len(won) <= 1
         granted += len(won)
     assert granted
+
+
+def test_a_claim_that_cannot_be_used_is_void(tmp_path: Path) -> None:
+    """An attempt that fails between its claim and its submit stands in nobody's way, its own next one included."""
+
+    class Unlistable(LocalObjects):
+        def list(self, prefix: str) -> Iterator[ObjectInfo]:
+            raise OSError("503 from storage")
+
+    with pytest.raises(OSError, match="503"):
+        Claims(Unlistable({"out": tmp_path}), PREFIX).claim()
+    assert claims(tmp_path).look() == Found(frozenset(), None)
+    assert claims(tmp_path).claim() is not None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -12,7 +15,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.beam.world import PROCESSES, THREADS, Outcome, World
 from vision_grpc import Client, image_requests, v1
-from vision_grpc.beam import ReadResults
+from vision_grpc.beam import ReadResults, _reading
+from vision_grpc.beam._reading import Read, Unit, existing
 from vision_grpc.errors import ConfigError
 from vision_grpc.messages import to_json
 
@@ -65,6 +69,38 @@ def test_numbers_go_before_names(world: Worlds) -> None:
     assert sorted((result.index, result.uri) for result in outcome.results) == [(n - 1, f"gs://b/{n}") for n in range(1, 25)]
 
 
+def test_a_prefix_ends_where_a_folder_does(world: Worlds) -> None:
+    """gs://out/run-7 is the run of that name, with or without the slash, and not also run-70, in either way to name it."""
+    there = world(1)
+    write(there, "run-7/a/output-1-to-1.json", "gs://b/7")
+    write(there, "run-70/a/output-1-to-1.json", "gs://b/70")
+    for output in ("gs://out/run-7", "gs://out/run-7/"):
+        for outcome in (
+            read(there, ReadResults(output, objects=there.objects)),
+            read(there, ReadResults(objects=there.objects), outputs=[output]),
+        ):
+            assert [result.uri for result in outcome.results] == ["gs://b/7"]
+
+
+def test_where_nothing_lies(world: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    """A named output below which no object lies fails the pipeline; an element of which that is so is a warning."""
+    there = world(1)
+    with pytest.raises(Exception, match="Nothing was written below gs://out/typo/: no output object lies there"):
+        read(there, ReadResults("gs://out/typo/", objects=there.objects))
+    assert not read(there, ReadResults(objects=there.objects), outputs=["gs://out/none/"]).results
+    assert "nothing was written below gs://out/none/" in caplog.text
+
+
+@pytest.mark.parametrize("element", [None, "out/"])
+def test_elements_that_are_no_prefixes(world: Worlds, element: Any) -> None:
+    """What cannot be a prefix is refused in one sentence that shows it."""
+    there = world(1)
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    pipeline | beam.Create([element]) | ReadResults(objects=there.objects)
+    with pytest.raises(Exception, match=f"output.*{element!r}"):
+        pipeline.run()
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [
@@ -89,10 +125,28 @@ def test_damaged_objects_fail_the_pipeline(world: Worlds) -> None:
         read(there, ReadResults("gs://out/run/", objects=there.objects))
 
 
+def test_the_time_of_several_objects_is_counted_once(world: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three objects that were read together in three seconds, the metric says a second each."""
+    there = world(1)
+    for index in (1, 2, 3):
+        write(there, f"run/output-{index}-to-{index}.json", f"gs://b/{index}")
+    found = [unit.shards[0] for unit in existing(there.objects, "gs://out/run/", "v1")]
+    shards = tuple(replace(shard, first=place, last=place) for place, shard in enumerate(found, 1))
+    reader = Read(there.objects, apart=False)
+    took: list[int] = []
+    reader._took = SimpleNamespace(update=took.append)
+    moments = iter([10.0, 13.0])
+    monkeypatch.setattr(_reading, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    assert len(list(reader.process(Unit("gs://out/run/", shards, 0, "v1")))) == 3
+    assert took == [1000, 1000, 1000]
+
+
 def test_wrong_settings_are_refused_at_once() -> None:
     """A wrong output, none, two, or a wrong version is one sentence where the pipeline is made."""
     with pytest.raises(ConfigError, match="output"):
         ReadResults("/tmp/out")
+    with pytest.raises(ConfigError, match="objects must be as"):
+        ReadResults("gs://out/", objects="x")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="version must be 'v1' or 'v1p4beta1'"):
         ReadResults("gs://out/", version="v2")
     with pytest.raises(ConfigError, match="output is missing"):

@@ -35,6 +35,16 @@ def test_a_bundle_breaks(world: Worlds, retries: Counter[str], moment: str, defe
     assert not retries["other"]
 
 
+@pytest.mark.parametrize("defer", [False, True])
+def test_a_listing_that_fails_after_the_claim_loses_nothing(world: Worlds, retries: Counter[str], defer: bool) -> None:
+    """Where the claim was written and the bucket then fails, nothing was sent, and the bundle's next run sends it."""
+    there = world(14)
+    outcome = there.annotate(objects=there.brittle("unlisted"), defer=defer)
+    there.check(outcome)
+    assert not outcome.failures
+    assert retries["Broken"] == 2
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_bundles_of_several_workers_break(world: Worlds, retries: Counter[str], moment: str) -> None:
     """The same with four workers, whose bundles break and are run again while the others' go on."""

@@ -71,6 +71,15 @@ def test_huge_messages_are_refused(raw: Raw) -> None:
     assert raw.submit(batch(["gs://in/a.png"]), compression=grpc.Compression.Gzip).name
 
 
+def test_long_names_are_answered_as_short_ones(raw: Raw) -> None:
+    """A name of 12,000 characters, which also travels in the routing header, is looked for every time."""
+    name = "operations/" + "x" * 12_000
+    request = pb.GetOperationRequest(name=name).SerializeToString()
+    for _ in range(20):
+        code = code_of(raw, "/google.longrunning.Operations/GetOperation", request, metadata=[("x-goog-request-params", f"name={name}")])
+        assert code is grpc.StatusCode.NOT_FOUND
+
+
 def test_a_million_features_are_refused(raw: Raw) -> None:
     """So are a million images, and a million labels of one key are one label."""
     request = batch(["gs://in/a.png"])

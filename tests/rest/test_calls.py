@@ -134,6 +134,10 @@ def test_alt(http_: Http, alt: str) -> None:
     assert (operation.name, operation.WhichOneof("result")) == (name, "response")
     part = v1.Operation.FromString(http_.get(f"/v1/{name}?{alt}=proto&fields=done").body)
     assert part == v1.Operation(done=True)
+    part = v1.Operation.FromString(http_.get(f"/v1/{name}?{alt}=proto&fields=done,metadata.state").body)
+    metadata = v1.OperationMetadata()
+    assert part.metadata.Unpack(metadata)
+    assert metadata == v1.OperationMetadata(state=v1.OperationMetadata.State.DONE)
     error = http_.get(f"/v1/operations/none?{alt}=proto")
     assert (error.status, error.headers["content-type"]) == (404, "application/x-protobuf")
     status = v1.AnnotateImageResponse(error=type(v1.AnnotateImageResponse().error).FromString(error.body)).error

@@ -33,6 +33,57 @@ def test_fresh(vision_emulator, vision_buckets):
 def test_nothing_left():
     assert "VISION_EMULATOR_HOST" not in os.environ
 """
+RESULTS = """
+import asyncio
+import os
+import pytest
+from vision_grpc import AsyncClient, Client, ConfigError, read_results
+from vision_grpc.job import AnnotationJob
+from vision_grpc.requests import image_requests
+
+def annotate():
+    with Client() as client:
+        operation = client.async_batch_annotate(image_requests(["gs://photos/a.png"], ["CROP_HINTS"]), "gs://out/run/")
+        return client.wait_operation(operation, timeout=20)
+
+def test_results(vision_emulator, vision_buckets):
+    assert [result.uri for result in read_results(annotate())] == ["gs://photos/a.png"]
+
+def test_a_job(vision_emulator, vision_buckets, tmp_path):
+    async def work():
+        async with AsyncClient() as client:
+            job = AnnotationJob(
+                ["gs://photos/a.png"], features="CROP_HINTS", output="gs://out/job/", client=client, ledger=tmp_path / "ledger"
+            )
+            return [result.uri async for result in job]
+    assert asyncio.run(work()) == ["gs://photos/a.png"]
+
+def test_other_buckets_are_not_looked_for_elsewhere(vision_emulator):
+    with pytest.raises(Exception, match="gs://real"):
+        list(read_results("gs://real/run/"))
+
+def test_without_directories(vision_emulator, monkeypatch):
+    monkeypatch.delenv("VISION_EMULATOR_BUCKETS")
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    with pytest.raises(ConfigError, match="are not in Google Cloud Storage: pass objects="):
+        read_results(annotate())
+"""
+TLS = """
+import os
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from vision_grpc import Client
+
+@pytest.fixture
+def vision_emulator_options():
+    return {"tls": True, "annotator": lambda content, request: b""}
+
+def test_tls(vision_emulator):
+    assert "VISION_EMULATOR_HOST" not in os.environ
+    trust = vision_emulator.root_certificate
+    with Client(endpoint=vision_emulator.target, root_certificates=trust, credentials=AnonymousCredentials()) as client:
+        assert not list(client.list_operations())
+"""
 OVERRIDDEN = """
 import os
 import urllib.request
@@ -66,6 +117,17 @@ def test_one_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     """A test that names the fixture has a server of its own, found by the environment; the next has a new one, or none."""
     monkeypatch.delenv("VISION_EMULATOR_HOST", raising=False)
     run(pytester, SUITE).assert_outcomes(passed=3)
+
+
+def test_results_need_no_word(pytester: pytest.Pytester) -> None:
+    """Results are read from the server's directories by plain read_results and jobs, and never looked for in Cloud Storage."""
+    run(pytester, RESULTS).assert_outcomes(passed=4)
+
+
+def test_tls(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with TLS is not named in VISION_EMULATOR_HOST, which means plain text; the test tells its client."""
+    monkeypatch.setenv("VISION_EMULATOR_HOST", "127.0.0.1:1")
+    run(pytester, TLS).assert_outcomes(passed=1)
 
 
 def test_overridden(pytester: pytest.Pytester) -> None:

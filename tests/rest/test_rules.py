@@ -26,7 +26,7 @@ def test_every_bound_method_is_bound() -> None:
     """Every method of every version has its rules, but WaitOperation, which the protos bind nowhere."""
     assert {binding.method.name for binding in BOUND} == METHODS - {"WaitOperation"}
     count = {version: sum(binding.template.version == version for binding in BOUND) for version in ("v1", "v1p1beta1", "v1p4beta1")}
-    assert count == {"v1": 4 * 3 + 4 * 4, "v1p1beta1": 1 + 3, "v1p4beta1": 4}
+    assert count == {"v1": 4 * 3 + 4 * 4, "v1p1beta1": 1 + 3 + 4 * 4, "v1p4beta1": 4 + 4 * 4}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,14 @@ def test_every_bound_method_is_bound() -> None:
         ("GET", "/v1/locations/eu/operations/x", "GetOperation", {"name": "locations/eu/operations/x"}),
         ("DELETE", "/v1/projects/p/operations/x", "DeleteOperation", {"name": "projects/p/operations/x"}),
         ("POST", "/v1/operations/x:cancel", "CancelOperation", {"name": "operations/x"}),
+        ("GET", "/v1p1beta1/operations", "ListOperations", {"name": "operations"}),
+        ("GET", "/v1p4beta1/projects/p/operations/x", "GetOperation", {"name": "projects/p/operations/x"}),
+        (
+            "POST",
+            "/v1p4beta1/projects/p/locations/eu/operations/x:cancel",
+            "CancelOperation",
+            {"name": "projects/p/locations/eu/operations/x"},
+        ),
         ("POST", "/v1/projects/p/operations/x:cancel", "CancelOperation", {"name": "projects/p/operations/x"}),
     ],
 )
@@ -61,7 +69,7 @@ def test_find(verb: str, path: str, method: str, values: dict[str, str]) -> None
         ("PUT", "/v1/operations/x"),
         ("POST", "/v1p1beta1/files:annotate"),
         ("POST", "/v1p4beta1/projects/p/images:annotate"),
-        ("GET", "/v1p1beta1/operations/x"),
+        ("GET", "/v1p2beta1/operations/x"),
         ("POST", "/v1/operations/x:wait"),
         ("GET", "/v1/projects/p/productSets"),
     ],

@@ -177,7 +177,8 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
     """
     if options.bucket:
         return LocalObjects(dict(options.bucket))
-    if os.environ.get("VISION_EMULATOR_HOST") and not os.environ.get("STORAGE_EMULATOR_HOST"):
+    told = os.environ.get("STORAGE_EMULATOR_HOST") or os.environ.get("VISION_EMULATOR_BUCKETS")
+    if os.environ.get("VISION_EMULATOR_HOST") and not told:
         raise ConfigError(
             f"{place if place != 'gs://' else 'the output'} lies with an emulator: "
             "say which folder that bucket is with --bucket NAME=FOLDER, or name a storage emulator in STORAGE_EMULATOR_HOST"

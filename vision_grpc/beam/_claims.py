@@ -49,13 +49,15 @@ class Claims:
 
     def claim(self) -> str | None:
         """Claims the batch; returns the claim where this attempt alone may now send it, or None where another one may have."""
-        claim = uuid4().hex
-        self._write(_CLAIM + claim)
-        names = self._names()
-        alone = _standing(names) == {claim} and not any(name.startswith(_OPERATION) for name in names)
-        if not alone:
-            # It will never be sent on this claim, which therefore must not keep others from it.
-            self.void([claim])
+        claim, alone = uuid4().hex, False
+        try:
+            self._write(_CLAIM + claim)
+            names = self._names()
+            alone = _standing(names) == {claim} and not any(name.startswith(_OPERATION) for name in names)
+        finally:
+            if not alone:
+                # It will never be sent on this claim, which therefore must not keep others from it, nor this batch's next visit.
+                self.void([claim])
         return claim if alone else None
 
     def void(self, claims: Iterable[str]) -> None:

@@ -126,12 +126,14 @@ def _ask(process: Process, now: Visit, operation: str) -> Visit:
 
 
 def _send(process: Process, batch: Batch, prefix: str, claims: Claims, now: Visit) -> Visit:
+    # Before the claim: whatever goes wrong with it, nothing was sent.
+    request = process.settings.request(batch, process.service.door, prefix)
     claim = claims.claim()
     if claim is None:
         return now.again(0.1 + random.random(), now.known)
     begun = time.monotonic()
     try:
-        operation = process.submit(process.settings.request(batch, process.service.door, prefix))
+        operation = process.submit(request)
     except CallError as error:
         if error.ambiguous:
             _log.warning("a request is in doubt: %s (%s)", prefix, error)

@@ -34,19 +34,27 @@ _AT_WINDOW_END, _AT_TIME_UP = map(beam.DoFn.TimerParam, (_WINDOW_END, _TIME_UP))
 
 
 class Check(beam.DoFn):  # type: ignore[misc]
-    """Makes an Item of each element, with its shard as the key; what no request can hold goes to the failures."""
+    """Makes an Item of each element, with its shard as the key; what no request can hold goes to the failures.
 
-    def __init__(self, settings: Settings, shards: int) -> None:
+    So does what is not of the declared type of the elements, which decides how results are stored: `pairs` says whether they
+    are all pairs, or none is; None where they may be both.
+    """
+
+    def __init__(self, settings: Settings, shards: int, pairs: bool | None) -> None:
         self._settings = settings
         self._shards = shards
+        self._pairs = pairs
         self._failed = beam.metrics.Metrics.counter("vision_grpc", "images_failed")
 
     def process(self, element: Any) -> Iterator[Any]:
         try:
             key, image = self._settings.check(element)
+            if self._pairs not in (None, bool(key)):
+                found = "a" if key else "no"
+                raise ConfigError(f"the element is {found} pair, and the type of the elements says otherwise: mend their type hint")
         except ConfigError as error:
             self._failed.inc()
-            key = element[:1] if isinstance(element, tuple) and len(element) == 2 else ()
+            key = element[:1] if isinstance(element, tuple) and len(element) == 2 and self._pairs is not False else ()
             yield beam.pvalue.TaggedOutput(FAILURES, keyed(key, _refused(uri_of(element), str(error))))
             return
         yield self._shard(image), (key, image)

@@ -67,7 +67,6 @@ class Process:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.objects = settings.objects or open_objects(settings.output)[0]
         self._pace = Pace(max(1, settings.requests_per_minute // settings.workers))
         self._lock = threading.Lock()
         self._changed = threading.Condition()
@@ -80,6 +79,8 @@ class Process:
         parent = settings.making.parent
         self._known = f"{parent}/operations/" if parent else None
         self._client = settings.client()
+        target = self._client.target
+        self.objects = settings.objects or open_objects(settings.output, emulator="" if target.secure else str(target))[0]
         self._readers = ThreadPoolExecutor(2, "vision-grpc-beam-objects")
         self._loop = asyncio.new_event_loop()
         self._news = asyncio.Event()

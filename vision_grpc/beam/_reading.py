@@ -73,9 +73,10 @@ def _alone(whole: Unit, shard: Shard) -> Unit:
 
 
 def destinations(objects: Objects, output: str) -> list[str]:
-    """The prefixes below `output`, itself included, to which operations have written. Raises OSError."""
+    """The prefixes to which operations have written: `output` itself, and those in the folder of that name. Raises OSError."""
     found = dict.fromkeys(info.uri.rpartition("output-")[0] for info in objects.list(output) if info.uri.endswith(".json"))
-    return [prefix for prefix in found if prefix.startswith(output)]
+    folder = output.rstrip("/") + "/"
+    return [prefix for prefix in found if prefix == output or prefix.startswith(folder)]
 
 
 def existing(objects: Objects, destination: str, version: str) -> list[Unit]:
@@ -116,9 +117,11 @@ class Read(beam.DoFn):  # type: ignore[misc]
             key = unit.keys[index] if unit.keys else ()
             value = keyed(key, result)
             yield value if result.ok or not self._apart else beam.pvalue.TaggedOutput(FAILURES, value)
+        took = int((time.monotonic() - begun) * 1000)
         for shard in unit.shards:
             self._bytes.update(shard.size)
-            self._took.update(int((time.monotonic() - begun) * 1000))
+            # They are read as one: each took its part.
+            self._took.update(took // len(unit.shards))
 
 
 def read(objects: Objects, unit: Unit) -> Iterator[tuple[int, ImageResult]]:

@@ -18,6 +18,7 @@ from vision_grpc._job.sender import Making
 from vision_grpc._job.settings import check_settings, job_settings
 from vision_grpc._job.template import Template
 from vision_grpc._ledger.part import Part
+from vision_grpc._results.join import ImageResult
 from vision_grpc.errors import ConfigError
 from vision_grpc.requests import MAX_IMAGES
 
@@ -58,6 +59,10 @@ class Settings:
     token: str = field(default_factory=lambda: uuid4().hex)
 
     def __post_init__(self) -> None:
+        if not callable(self.client):
+            given = repr(self.client) if isinstance(self.client, str) else f"a {type(self.client).__name__} that is made already"
+            raise ConfigError(f"client makes one for each worker: give a class or functools.partial(AsyncClient, …), not {given}")
+        check_objects(self.objects)
         check_settings(
             output=self.output,
             order="completion",
@@ -86,6 +91,9 @@ class Settings:
             if len(element) != 2:
                 raise ConfigError(f"an element must be an image, or a pair of a key and an image, not a tuple of {len(element)}")
             key, element = element[:1], element[1]
+        if isinstance(element, ImageResult):
+            # A failure that is fed in again.
+            element = element.uri
         if not isinstance(element, str):
             part = self._pack([element])
             request = v1.AsyncBatchAnnotateImagesRequest.FromString(part.raw()).requests[0]
@@ -130,12 +138,20 @@ class Batch:
     keys: tuple[Key, ...]
 
 
+def check_objects(objects: object) -> None:
+    """Raises ConfigError unless these are vision_grpc.objects.Objects, or None."""
+    if objects is not None and not all(callable(getattr(objects, name, None)) for name in ("list", "read", "write")):
+        raise ConfigError(f"objects must be as vision_grpc.objects.GcsObjects(), or None for Cloud Storage, not {objects!r}")
+
+
 def uri_of(element: object) -> str:
     """The image that an element which was refused seems to name; empty where it names none."""
     if isinstance(element, tuple) and len(element) == 2:
         element = element[1]
     if isinstance(element, str):
         return element
+    if isinstance(element, ImageResult):
+        return element.uri
     source = getattr(getattr(element, "image", None), "source", None)
     return str(getattr(source, "image_uri", "") or getattr(source, "gcs_image_uri", ""))
 

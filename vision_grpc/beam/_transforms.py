@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import typehints
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from google.protobuf.message import Message
 
 from vision_grpc._results.join import ImageResult
 from vision_grpc.aio import AsyncClient
 from vision_grpc.beam._grouping import FAILURES, Check, Gather, GatherInTime
 from vision_grpc.beam._reading import Read, Unit, destinations, existing
-from vision_grpc.beam._settings import Settings, making
+from vision_grpc.beam._settings import Settings, check_objects, making
 from vision_grpc.beam._waiting import SendAndDefer, SendAndWait
-from vision_grpc.errors import ConfigError
+from vision_grpc.errors import ConfigError, ResultsError
 from vision_grpc.objects import open_objects
 from vision_grpc.requests import check_destination
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from vision_grpc import v1
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike
+
+
+_log = logging.getLogger("vision_grpc.beam")
 
 
 class Annotated(NamedTuple):
@@ -44,8 +49,11 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
 
         results, failures = uris | AnnotateImages(features="text", output="gs://bucket/run-7/")
 
-    Elements are ``gs://`` URIs, v1.AnnotateImageRequests, or pairs of a key and one of them. `index` of a result is the image's
-    place in its request.
+    Elements are ``gs://`` URIs, v1.AnnotateImageRequests, ImageResults (whose URI is annotated again, so that failures may be
+    fed in), or pairs of a key and one of them. `index` of a result is the image's place in its request.
+
+    Elements of a type that is no pair give ImageResults; Tuple[K, ...] gives results of Tuple[K, ImageResult]; where the type
+    does not say which they are, both outputs are of type Any.
 
     No image is sent twice, whatever bundles the runner runs again: a request's destination is decided by its content, and what
     lies there tells a later attempt what an earlier one did. `output` is therefore the run's identity: a pipeline that is run
@@ -102,10 +110,13 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         """
         super().__init__()
         for name, value, least in (("shards", shards, 1), ("workers", workers, 1)):
-            if value is not None and (not isinstance(value, int) or value < least):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if max_wait is not None and not max_wait > 0:
+        if max_wait is not None and (isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait > 0):
             raise ConfigError(f"max_wait must be a number of seconds above 0, or None, not {max_wait!r}")
+        if defer not in (None, True, False):
+            raise ConfigError(f"defer must be True, False or None, not {defer!r}")
+        _check_output(output)
         self._settings: dict[str, Any] = {
             "making": making(features, image_context, batch_size, parent, labels),
             "output": output if output.endswith("/") else output + "/",
@@ -131,7 +142,9 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         # A bounded input fills requests as fast as it is read, and some runners lose what a timer of processing time brings after it.
         bounded = self._max_wait is None or images.is_bounded
         gather = Gather(settings) if bounded else GatherInTime(settings, self._max_wait or 0.0)
-        checked = images | "Check" >> beam.ParDo(Check(settings, self._shards)).with_outputs(FAILURES, main="checked")
+        kind = _like(images.element_type)
+        pairs = None if kind is typehints.Any else kind is not ImageResult
+        checked = images | "Check" >> beam.ParDo(Check(settings, self._shards, pairs)).with_outputs(FAILURES, main="checked")
         checked.checked.element_type = typehints.Tuple[int, Any]
         read = (
             checked.checked
@@ -142,11 +155,13 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(Read(settings.objects, apart=True)).with_outputs(FAILURES, main="results")
         )
-        kind = _like(images.element_type)
-        for output in (checked[FAILURES], read[FAILURES], read.results):
-            output.element_type = kind
+        read.results.element_type = kind
+        # Among the failures is what came without the key, or with one, that the type of the elements promised it would have.
+        failed = kind if kind is ImageResult else typehints.Any
+        for output in (checked[FAILURES], read[FAILURES]):
+            output.element_type = failed
         failures = (checked[FAILURES], read[FAILURES]) | "Failures" >> beam.Flatten()
-        failures.element_type = kind
+        failures.element_type = failed
         return Annotated(read.results, failures)
 
 
@@ -160,6 +175,9 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
 
     Objects are found at any depth, and each is decoded on whichever worker is free. An image that failed is a result with an
     error. URIs are what the service wrote of them; that results are missing behind the last object cannot be noticed.
+
+    A prefix is a folder, with or without its final slash, or exactly the prefix that an operation was given: ``gs://bucket/run-7``
+    does not mean ``gs://bucket/run-70/``.
     """
 
     def __init__(self, output: str | None = None, *, objects: Objects | None = None, version: str = "v1") -> None:
@@ -171,12 +189,14 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
             version: "v1" or "v1p4beta1": whose messages are made.
 
         Raises:
-            ConfigError: A setting is wrong. While the pipeline runs, ResultsError: an object is missing between others, overlaps
-                another, is damaged, or cannot be read.
+            ConfigError: A setting is wrong; while the pipeline runs, an element is no prefix.
+            ResultsError: While the pipeline runs: an object is missing between others, overlaps another, is damaged, or cannot be
+                read; or none lies below `output`. An element below which none lies is a warning in the log.
         """
         super().__init__()
         if output is not None:
-            check_destination(output, "output")
+            _check_output(output)
+        check_objects(objects)
         if version not in ("v1", "v1p4beta1"):
             raise ConfigError(f"version must be 'v1' or 'v1p4beta1', not {version!r}")
         self._output = output
@@ -192,8 +212,16 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
         elif self._output is not None:
             raise ConfigError("ReadResults was given an output and a PCollection of outputs: leave one of them out")
 
+        named = self._output is not None
+
         def find(output: str) -> Iterable[str]:
-            return destinations(objects or open_objects(output)[0], output)
+            _check_output(output)
+            found = destinations(objects or open_objects(output)[0], output)
+            if not found and named:
+                raise ResultsError(f"Nothing was written below {output}: no output object lies there.", uri=output)
+            if not found:
+                _log.warning("nothing was written below %s: no output object lies there", output)
+            return found
 
         def list_shards(destination: str) -> Iterable[Unit]:
             return existing(objects or open_objects(destination)[0], destination, version)
@@ -208,12 +236,19 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
         )
 
 
+def _check_output(output: object) -> None:
+    if not isinstance(output, str):
+        raise ConfigError(f"output must be a Cloud Storage prefix as gs://bucket/folder/, not {output!r}")
+    check_destination(output, "output")
+
+
 def _like(element: Any) -> Any:
-    """The type of what comes of elements of a type: keyed where they are."""
+    """The type of what comes of elements of a type: keyed where they are, and Any where the type does not say."""
     parts: tuple[Any, ...] = getattr(element, "tuple_types", ())
     if len(parts) == 2:
         return typehints.Tuple[parts[0], ImageResult]
-    return typehints.Any if element is typehints.Any else ImageResult
+    alone = isinstance(element, type) and issubclass(element, str | Message | ImageResult)
+    return ImageResult if alone else typehints.Any
 
 
 def _processes(options: PipelineOptions) -> int:

@@ -36,9 +36,13 @@ logger = logging.getLogger(__name__)
 
 # Ours: a synchronous image at its limit of 20 MB fits. Published is only that a JSON request has at most 10 MB.
 MAX_MESSAGE_BYTES = 21 * 2**20
+MAX_METADATA_BYTES = 64 * 2**10
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
+    # Ours. By default gRPC refuses more and more calls at random between 8 and 16 kB, which the long name of an operation reaches.
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     # By default two servers may share a port, and each would get some of the calls.
     ("grpc.so_reuseport", 0),
     # Clients that wait for hours keep their connections alive; the default would send them away for it.

@@ -29,10 +29,17 @@ def test_google_api_python_client(python: Python, server: Emulator, buckets: dic
     assert server.calls[0].path == f"/google.cloud.vision.{version}.ImageAnnotator/AsyncBatchAnnotateImages"
 
 
-def test_google_cloud_vision_over_rest(python: Python, server: Emulator, buckets: dict[str, Path]) -> None:
-    """The official client's transport="rest" submits, waits, asks again, annotates at once and raises its own exceptions."""
-    answer = python("google_cloud_vision.py")
-    assert answer["name"].startswith("projects/p/locations/us/operations/")
+@pytest.mark.parametrize("version", ["v1", "v1p4beta1"])
+def test_google_cloud_vision_over_rest(python: Python, server: Emulator, buckets: dict[str, Path], version: str) -> None:
+    """The official client's transport="rest" submits, waits, asks again, annotates at once and raises its own exceptions.
+
+    That of v1p4beta1 polls below its own version.
+    """
+    answer = python("google_cloud_vision.py", version)
+    assert answer["name"].startswith("projects/p/locations/us/operations/" if version == "v1" else "projects/vision-emulator/operations/")
+    paths = [dict(call.metadata)[":path"] for call in server.calls if call.method == "GetOperation"]
+    assert paths
+    assert all(str(path).startswith(f"/{version}/") for path in paths)
     assert (answer["batch_size"], answer["state"], answer["again"], answer["online"]) == (7, "DONE", True, "inline")
     classes, message = answer["refused"]
     assert "BadRequest" in classes

@@ -27,14 +27,19 @@ def selection(text: str, reply: Descriptor) -> Tree:
     return _named(_Parser(text).parse(), reply)
 
 
-def select(tree: Tree, value: Any) -> Any:
-    """Returns what a tree leaves of a JSON value."""
+def select(tree: Tree, value: Any, *, typed: bool = False) -> Any:
+    """Returns what a tree leaves of a JSON value; with ``typed`` every Any keeps its type, without which it is no message."""
     if not tree:
         return value
     if isinstance(value, list):
-        return [select(tree, item) for item in value]
+        return [select(tree, item, typed=typed) for item in value]
     if isinstance(value, dict):
-        return {name: select(tree.get(name, tree.get("*", {})), item) for name, item in value.items() if name in tree or "*" in tree}
+        wanted = tree | {"@type": {}} if typed else tree
+        return {
+            name: select(wanted.get(name, wanted.get("*", {})), item, typed=typed)
+            for name, item in value.items()
+            if name in wanted or "*" in wanted
+        }
     return value
 
 

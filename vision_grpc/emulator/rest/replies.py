@@ -20,7 +20,8 @@ def success(reply: Message, tree: fields.Tree, parameters: Parameters) -> Respon
     """Returns the reply with the wanted fields."""
     if parameters.proto and not tree:
         return Response(reply.SerializeToString(), media_type=PROTO)
-    value = fields.select(tree, json_format.MessageToDict(reply, descriptor_pool=POOL, use_integers_for_enums=parameters.enum_numbers))
+    whole = json_format.MessageToDict(reply, descriptor_pool=POOL, use_integers_for_enums=parameters.enum_numbers)
+    value = fields.select(tree, whole, typed=parameters.proto)
     if parameters.proto:
         part = json_format.ParseDict(value, type(reply)(), descriptor_pool=POOL)
         return Response(part.SerializeToString(), media_type=PROTO)

@@ -1,5 +1,6 @@
 """Which HTTP requests a method answers, read from the google.api.http options of our protos. No I/O here."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,10 @@ from vision_grpc.emulator.rpc import Method
 # The rules in operations.proto are those of the interface, "/v1/{name=operations/**}"; the API that serves it says in its
 # service configuration where its operations lie. For Vision the reading of one is published in three more places (its
 # discovery document and its client libraries name them). That listing, cancelling and deleting work there too is ours:
-# the names that the service gives out begin with projects/, and could otherwise not be used for them.
-_PLACES = ("projects/*", "projects/*/locations/*", "locations/*")
+# the names that the service gives out begin with projects/, and could otherwise not be used for them. So are the other
+# versions: google-cloud-vision's REST transport of v1p4beta1 asks below /v1p4beta1/, which is not published.
+_PLACES = ("", "projects/*/", "projects/*/locations/*/", "locations/*/")
+_VERSIONS = ("v1", "v1p1beta1", "v1p4beta1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ def _bindings(method: Method) -> Iterator[Binding]:
     rule = options.Extensions[annotations_pb2.http]
     for each in (rule, *rule.additional_bindings):
         verb, text = _pattern(each)
-        for path in (text, *_placed(text)):
+        for path in _placed(text):
             yield Binding(method=method, descriptor=descriptor, verb=verb, template=Template(path), body=each.body)
 
 
@@ -70,9 +73,11 @@ def _pattern(rule: Any) -> tuple[str, str]:
 
 
 def _placed(text: str) -> Iterator[str]:
-    for place in _PLACES:
-        moved = text.replace("{name=operations/**}", f"{{name={place}/operations/*}}").replace(
-            "{name=operations}", f"{{name={place}}}/operations"
-        )
+    """Yields the paths at which a rule is served: the one that it names, for Operations also the others."""
+    yield text
+    for version, place in itertools.product(_VERSIONS, _PLACES):
+        moved = text.replace("/v1/{name=operations", f"/{version}/{{name={place}operations")
+        if place:
+            moved = moved.replace("/operations/**}", "/operations/*}").replace("/operations}", "}/operations")
         if moved != text:
             yield moved
