@@ -394,6 +394,26 @@ async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncC
     assert len(stage.submits()) == 3
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_unreadable_results_do_not_hold_up_the_job(stage: Stage, client: AsyncClient, order: str) -> None:
+    """However many results cannot be read, all else is sent, handed out, and the job ends."""
+    read = stage.objects.read
+
+    def forbidden(uri: str) -> bytes:
+        if "/000001-1/" in uri or "/000002-1/" in uri:
+            raise PermissionError(uri)
+        return read(uri)
+
+    stage.objects.read = forbidden  # type: ignore[method-assign]
+    job = stage.job(20, client, order=order, images_in_flight=4)
+    results = await take(job)
+    assert sorted(result.index for result in results) == list(range(8, 20))
+    assert (job.summary.end, [lost.request for lost in job.summary.unreadable]) == ("unreadable", [1, 2])
+    stage.objects.read = read  # type: ignore[method-assign]
+    check(results + await take(stage.job(20, client, order=order)), 20)
+    assert len(stage.submits()) == 5
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

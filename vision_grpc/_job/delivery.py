@@ -189,6 +189,7 @@ class Delivery:
         desk = self._desk
         desk.unreadable[row.number] = desk.unsettled(row, str(error))
         desk.telemetry.event("results cannot be read", level=logging.ERROR, request=row.number, error=str(error))
+        desk.signal.set()
 
     async def _wait(self, seen: int) -> bool:
         """Waits for a change after `seen`; False where none can come. Raises what ends the job."""
