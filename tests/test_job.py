@@ -157,6 +157,38 @@ async def test_part_of_a_failed_operation_is_kept(stage: Stage, client: AsyncCli
     assert [len(message.requests) for message in stage.submits()] == [4, 2]
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.PERMISSION_DENIED])
+async def test_part_of_a_failed_operation_that_cannot_be_read(stage: Stage, client: AsyncClient, order: str, code: grpc.StatusCode) -> None:
+    """What a failed operation wrote and cannot be read now is neither sent again nor taken for a failure: a resume reads it."""
+    stage.server.faults.add(Fault.stall(), Fault.fail_operation(code))
+    read = stage.objects.read
+
+    def forbidden(uri: str) -> bytes:
+        if "output-" in uri:
+            raise OSError("the network is down")
+        return read(uri)
+
+    stage.objects.read = forbidden  # type: ignore[method-assign]
+    job = stage.job(4, client, batch_size=2, order=order)
+    task = asyncio.ensure_future(take(job))
+    await auntil(stage.submits, "the submit")
+    prefix = stage.submits()[0].output_config.gcs_destination.uri
+    for first in (0, 2):
+        responses = ",".join(
+            f'{{"textAnnotations":[{{"description":"{image}"}}],"context":{{"uri":"gs://photos/{image}.jpg"}}}}'
+            for image in (first, first + 1)
+        )
+        stage.objects.write(f"{prefix}output-{first + 1}-to-{first + 2}.json", f'{{"responses":[{responses}]}}'.encode())
+    stage.server.faults.release()
+    assert await task == []
+    assert job.summary.end == "unreadable"
+    assert "the network is down" in job.summary.unreadable[0].reason
+    stage.objects.read = read  # type: ignore[method-assign]
+    check(await take(stage.job(4, client, batch_size=2, order=order)), 4)
+    assert len(stage.submits()) == 1
+
+
 async def test_refusals_slow_the_job(stage: Stage, client: AsyncClient) -> None:
     """RESOURCE_EXHAUSTED only delays: the request waits for its turn again, under the same prefix."""
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded", times=1))
