@@ -117,6 +117,20 @@ async def test_passing_failures_are_tried_again(tmp_path: Path, order: str) -> N
         assert ledger.history(0) == []
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_fewer_attempts_in_a_resume(tmp_path: Path, order: str) -> None:
+    """Images that an earlier run has planned to send again have one result, that of their last try, however few attempts are left."""
+    stage = Stage(tmp_path, errors={1: [INTERNAL], 6: [INTERNAL]})
+    async with stage.client() as client:
+        job = stage.job(8, client, order="input", rest=3600.0)
+        task = asyncio.ensure_future(take(job))
+        await auntil(lambda: job.progress and (job.progress.planned, job.progress.ended) == (2, 8), "both images, planned again")
+        job.stop()
+        assert [result.index for result in await task] == [0]
+        check(await take(stage.job(8, client, order=order, attempts=1)), 8)
+    stage.close()
+
+
 async def test_operation_that_fails_for_good(stage: Stage, client: AsyncClient) -> None:
     """An operation's lasting error becomes the error of each of its images."""
     stage.server.faults.add(Fault.fail_operation(grpc.StatusCode.PERMISSION_DENIED, "Error writing final output"))

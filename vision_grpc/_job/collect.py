@@ -26,6 +26,8 @@ class Harvest:
     Attributes:
         row, part: The request and its images.
         attempts: How often an image is sent at most.
+        child: The indices in the job of the images that another request sends again already, whatever `attempts` says now; None
+            where there is no such request.
         ok: Images annotated so far.
         failures: The others, also those that are sent again.
         again: Offsets within the request of the images to be sent again.
@@ -34,12 +36,15 @@ class Harvest:
     row: Row
     part: Part
     attempts: int
+    child: frozenset[int] | None = None
     ok: int = 0
     failures: list[Failure] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
 
     def repeats(self, result: ImageResult) -> bool:
-        """Whether the image is to be sent again."""
+        """Whether the image is to be sent again, or is already."""
+        if self.child is not None:
+            return result.index in self.child
         return result.error is not None and result.error.code in TRANSIENT and self.row.attempt < self.attempts
 
     def take(self, result: ImageResult, offset: int) -> bool:
