@@ -117,6 +117,20 @@ async def test_passing_failures_are_tried_again(tmp_path: Path, order: str) -> N
         assert ledger.history(0) == []
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_fewer_attempts_in_a_resume(tmp_path: Path, order: str) -> None:
+    """Images that an earlier run has planned to send again have one result, that of their last try, however few attempts are left."""
+    stage = Stage(tmp_path, errors={1: [INTERNAL], 6: [INTERNAL]})
+    async with stage.client() as client:
+        job = stage.job(8, client, order="input", rest=3600.0)
+        task = asyncio.ensure_future(take(job))
+        await auntil(lambda: job.progress and (job.progress.planned, job.progress.ended) == (2, 8), "both images, planned again")
+        job.stop()
+        assert [result.index for result in await task] == [0]
+        check(await take(stage.job(8, client, order=order, attempts=1)), 8)
+    stage.close()
+
+
 async def test_operation_that_fails_for_good(stage: Stage, client: AsyncClient) -> None:
     """An operation's lasting error becomes the error of each of its images."""
     stage.server.faults.add(Fault.fail_operation(grpc.StatusCode.PERMISSION_DENIED, "Error writing final output"))
@@ -155,6 +169,38 @@ async def test_part_of_a_failed_operation_is_kept(stage: Stage, client: AsyncCli
         results += part
     check(results, 4)
     assert [len(message.requests) for message in stage.submits()] == [4, 2]
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.PERMISSION_DENIED])
+async def test_part_of_a_failed_operation_that_cannot_be_read(stage: Stage, client: AsyncClient, order: str, code: grpc.StatusCode) -> None:
+    """What a failed operation wrote and cannot be read now is neither sent again nor taken for a failure: a resume reads it."""
+    stage.server.faults.add(Fault.stall(), Fault.fail_operation(code))
+    read = stage.objects.read
+
+    def forbidden(uri: str) -> bytes:
+        if "output-" in uri:
+            raise OSError("the network is down")
+        return read(uri)
+
+    stage.objects.read = forbidden  # type: ignore[method-assign]
+    job = stage.job(4, client, batch_size=2, order=order)
+    task = asyncio.ensure_future(take(job))
+    await auntil(stage.submits, "the submit")
+    prefix = stage.submits()[0].output_config.gcs_destination.uri
+    for first in (0, 2):
+        responses = ",".join(
+            f'{{"textAnnotations":[{{"description":"{image}"}}],"context":{{"uri":"gs://photos/{image}.jpg"}}}}'
+            for image in (first, first + 1)
+        )
+        stage.objects.write(f"{prefix}output-{first + 1}-to-{first + 2}.json", f'{{"responses":[{responses}]}}'.encode())
+    stage.server.faults.release()
+    assert await task == []
+    assert job.summary.end == "unreadable"
+    assert "the network is down" in job.summary.unreadable[0].reason
+    stage.objects.read = read  # type: ignore[method-assign]
+    check(await take(stage.job(4, client, batch_size=2, order=order)), 4)
+    assert len(stage.submits()) == 1
 
 
 async def test_refusals_slow_the_job(stage: Stage, client: AsyncClient) -> None:
@@ -392,6 +438,26 @@ async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncC
     assert next(iter(kept)) in job.summary.unreadable[0].reason
     check(results + await take(stage.job(12, client)), 12)
     assert len(stage.submits()) == 3
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_unreadable_results_do_not_hold_up_the_job(stage: Stage, client: AsyncClient, order: str) -> None:
+    """However many results cannot be read, all else is sent, handed out, and the job ends."""
+    read = stage.objects.read
+
+    def forbidden(uri: str) -> bytes:
+        if "/000001-1/" in uri or "/000002-1/" in uri:
+            raise PermissionError(uri)
+        return read(uri)
+
+    stage.objects.read = forbidden  # type: ignore[method-assign]
+    job = stage.job(20, client, order=order, images_in_flight=4)
+    results = await take(job)
+    assert sorted(result.index for result in results) == list(range(8, 20))
+    assert (job.summary.end, [lost.request for lost in job.summary.unreadable]) == ("unreadable", [1, 2])
+    stage.objects.read = read  # type: ignore[method-assign]
+    check(results + await take(stage.job(20, client, order=order)), 20)
+    assert len(stage.submits()) == 5
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 from vision_grpc._job.settle import Doubt, Listing, Verdict, judge, written
 from vision_grpc._ledger.rows import Row, State
 
+SENT = 1_795_000_000.0
 PREFIX = "gs://out/run/job/000001-1/"
 
 
 def doubt(*, accepted: bool = False) -> Doubt:
-    row = Row(1, None, 1, State.UNKNOWN, 0, 40, None, 0.0, None, None, None, 0.0)
+    row = Row(1, None, 1, State.UNKNOWN, 0, 40, None, SENT, None, None, None, 0.0)
     return Doubt(row, PREFIX, since=100.0, accepted=accepted)
 
 
@@ -21,11 +22,12 @@ def verdict(
     *,
     finished: dict[str, str] | None = None,
     running: set[str] | None = None,
+    failed: dict[str, float | None] | None = None,
     shards: list[tuple[int, int]] | None = None,
     lists: bool = True,
     last: bool = False,
 ) -> Verdict:
-    listing = Listing(finished or {}, frozenset(running or ())) if lists else None
+    listing = Listing(finished or {}, frozenset(running or ()), failed or {}) if lists else None
     return judge(about, now=now, grace=60.0, listing=listing, shards=shards or [], last=last)
 
 
@@ -57,6 +59,32 @@ def test_a_candidate_that_ends_is_found_in_the_same_list() -> None:
     about = doubt()
     verdict(about, 160.0, running={"operations/a"})
     assert verdict(about, 170.0, finished={PREFIX: "operations/a"}) is Verdict.FINISHED
+
+
+def test_a_failed_operation_may_be_its_own() -> None:
+    """An operation that failed since it was sent names no prefix, and disproves absence; with objects there it was accepted."""
+    assert verdict(doubt(), 159.0, failed={"operations/a": SENT + 1}) is Verdict.OPEN
+    assert verdict(doubt(), 160.0, failed={"operations/a": SENT + 1}) is Verdict.OVER
+    assert verdict(doubt(), 160.0, failed={"operations/a": None}) is Verdict.OVER
+    assert verdict(doubt(), 160.0, failed={"operations/a": SENT + 1}, shards=[(1, 20)]) is Verdict.BROKEN
+    assert verdict(doubt(), 160.0, failed={"operations/a": SENT + 1}, running={"operations/b"}) is Verdict.OPEN
+
+
+def test_the_clocks_may_be_apart() -> None:
+    """An operation that seems to have been created a little before the sending may be its own, one of long before not."""
+    assert verdict(doubt(), 160.0, failed={"operations/a": SENT - 60}) is Verdict.OVER
+    assert verdict(doubt(), 160.0, failed={"operations/a": SENT - 3600}) is Verdict.ABSENT
+
+
+def test_a_candidate_that_fails_stays_one() -> None:
+    """What ran when the grace was over and failed then may have been it; what failed later without having run then was not."""
+    about = doubt()
+    assert verdict(about, 160.0, running={"operations/a", "operations/b"}) is Verdict.OPEN
+    assert verdict(about, 170.0, running={"operations/b"}, failed={"operations/a": SENT}) is Verdict.OPEN
+    assert verdict(about, 180.0, failed={"operations/a": SENT}) is Verdict.OVER
+    about = doubt()
+    assert verdict(about, 160.0, running={"operations/a"}) is Verdict.OPEN
+    assert verdict(about, 170.0, failed={"operations/later": SENT + 70}) is Verdict.ABSENT
 
 
 def test_without_a_list_absence_is_never_proved() -> None:

@@ -165,6 +165,12 @@ class Board:
         return not self.sending and not self.running
 
     @property
+    def waiting(self) -> int:
+        """Images that were processed, and that the consumer can take in this run."""
+        ended = self.account.images[State.DONE] + self.account.images[State.FAILED]
+        return ended - sum(request.images for request in self.unreadable.values())
+
+    @property
     def over(self) -> bool:
         """No request will end any more."""
         if self.stopped:

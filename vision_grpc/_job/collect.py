@@ -26,6 +26,8 @@ class Harvest:
     Attributes:
         row, part: The request and its images.
         attempts: How often an image is sent at most.
+        child: The indices in the job of the images that another request sends again already, whatever `attempts` says now; None
+            where there is no such request.
         ok: Images annotated so far.
         failures: The others, also those that are sent again.
         again: Offsets within the request of the images to be sent again.
@@ -34,12 +36,15 @@ class Harvest:
     row: Row
     part: Part
     attempts: int
+    child: frozenset[int] | None = None
     ok: int = 0
     failures: list[Failure] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
 
     def repeats(self, result: ImageResult) -> bool:
-        """Whether the image is to be sent again."""
+        """Whether the image is to be sent again, or is already."""
+        if self.child is not None:
+            return result.index in self.child
         return result.error is not None and result.error.code in TRANSIENT and self.row.attempt < self.attempts
 
     def take(self, result: ImageResult, offset: int) -> bool:
@@ -60,26 +65,38 @@ class Harvest:
 async def outcomes(service: Service, row: Row, part: Part, prefix: str) -> AsyncGenerator[tuple[int, Slice], None]:
     """A result for every image of an ended request, in slices, each with the offset of its first within the request.
 
-    Of a request that failed as a whole, what it wrote all the same is there, and every other image has the request's error.
+    Of a request that failed as a whole, what it wrote all the same is there, and every image that it wrote no object for has the
+    request's error. That an object cannot be read now is no failure of its images, which would be sent, and paid, again for it.
 
     Raises:
-        ResultsError: The operation ended well, but some of its results cannot be read; at the end, after those that can.
+        ResultsError: Some of what was written cannot be read, or something is missing though the operation ended well; at the end,
+            after what can be read.
     """
     uris, indices = part.uris(), part.indices()
-    due = 0
-    if row.code is None or await service.shards(prefix):
-        try:
+    # What must be there: everything, or of a request that failed what the names of its objects say.
+    there = await service.shards(prefix) if row.code is not None else [(1, len(uris))]
+    due, lost = 0, False
+    problem: ResultsError | None = None
+    try:
+        if there:
             async for results in service.results(prefix, uris):
                 for start, run in _runs(results):
-                    if row.code is not None and start > due:
+                    lost = lost or _meets(there, due, start)
+                    if start > due and not lost:
                         yield due, _failed(service, row, uris, indices, range(due, start))
                     due = start + len(run)
                     yield start, _placed(run, indices)
-        except ResultsError:
-            if row.code is None:
-                raise
-    if row.code is not None and due < len(uris):
+    except ResultsError as error:
+        problem = error
+    if lost or _meets(there, due, len(uris)):
+        raise problem or ResultsError(f"some of the results under {prefix} cannot be read", uri=prefix)
+    if due < len(uris):
         yield due, _failed(service, row, uris, indices, range(due, len(uris)))
+
+
+def _meets(shards: Sequence[tuple[int, int]], start: int, stop: int) -> bool:
+    """Whether one of the objects, of these first and last results, holds any of these offsets."""
+    return any(first <= stop and last > start for first, last in shards) and start < stop
 
 
 def _runs(results: Sequence[ImageResult]) -> list[tuple[int, Sequence[ImageResult]]]:

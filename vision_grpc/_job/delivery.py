@@ -64,10 +64,7 @@ class Delivery:
             except ResultsError as error:
                 self._unreadable(harvest.row, error)
                 continue
-            again = None
-            if harvest.again and await desk.disk(desk.ledger.child, harvest.row.number) is None:
-                again = harvest.part.select(harvest.again)
-            await desk.collected([harvest], again)
+            await desk.collected([harvest], harvest.part.select(harvest.again) if harvest.again and harvest.child is None else None)
 
     async def by_input(self) -> AsyncGenerator[Slice, None]:
         """The results in the order of the input; one that is sent again holds up those after it."""
@@ -182,13 +179,15 @@ class Delivery:
 
     async def _harvest(self, number: int) -> Harvest:
         desk = self._desk
-        row = await desk.disk(desk.ledger.row, number)
-        return Harvest(row, await desk.disk(desk.ledger.part, number), self._attempts)
+        row, child = await desk.disk(desk.ledger.row, number), await desk.disk(desk.ledger.child, number)
+        again = frozenset((await desk.disk(desk.ledger.part, child.number)).indices()) if child is not None else None
+        return Harvest(row, await desk.disk(desk.ledger.part, number), self._attempts, again)
 
     def _unreadable(self, row: Row, error: ResultsError) -> None:
         desk = self._desk
         desk.unreadable[row.number] = desk.unsettled(row, str(error))
         desk.telemetry.event("results cannot be read", level=logging.ERROR, request=row.number, error=str(error))
+        desk.signal.set()
 
     async def _wait(self, seen: int) -> bool:
         """Waits for a change after `seen`; False where none can come. Raises what ends the job."""

@@ -103,8 +103,7 @@ class Sender:
         if row is None or (desk.window and desk.window + row.images > limits.images_in_flight):
             return None, rest
         # What is processed and not collected must not pile up, unless the consumer waits for just this request.
-        waiting = desk.account.images[State.DONE] + desk.account.images[State.FAILED]
-        if waiting >= limits.images_in_flight and row.first > desk.head:
+        if desk.waiting >= limits.images_in_flight and row.first > desk.head:
             return None, rest
         pause = self._pace.wait(now)
         return (None, pause) if pause > 0 else (row, 0.0)

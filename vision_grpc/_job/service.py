@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vision_grpc._calls import Flow, Metadata, annotator, arun, call
-from vision_grpc._operations import unpack
+from vision_grpc._operations import metadata_of, unpack
 from vision_grpc._results.shards import find_shards
 from vision_grpc.errors import CallError, ConfigError
 from vision_grpc.requests import check_place
@@ -30,11 +30,19 @@ _AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An operation of a listing; `destination` is named by those that succeeded alone."""
+    """An operation of a listing.
+
+    Attributes:
+        destination: Its output prefix, which those that succeeded name alone.
+        failed: It failed or was cancelled.
+        created: When it was created, in Unix seconds by the service's clock, of those that failed; None where it does not say.
+    """
 
     name: str
     done: bool
     destination: str | None
+    failed: bool = False
+    created: float | None = None
 
 
 class Service(Protocol):
@@ -116,7 +124,8 @@ class ClientService:
     async def operations(self, known: str | None) -> AsyncIterator[Listed]:
         parent = (known or "").rpartition("/operations/")[0] or "operations"
         async for operation in self._client.list_operations(parent, page_size=1000):
-            yield Listed(operation.name, operation.done, _destination(operation))
+            failed = operation.HasField("error")
+            yield Listed(operation.name, operation.done, _destination(operation), failed, _created(operation) if failed else None)
 
     async def shards(self, prefix: str) -> list[tuple[int, int]]:
         found = await self._in_thread(find_shards, self._objects, prefix)
@@ -137,6 +146,11 @@ class ClientService:
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+
+
+def _created(operation: v1.Operation) -> float | None:
+    created: Any = getattr(metadata_of(operation), "create_time", None)
+    return created.seconds + created.nanos / 1e9 if created else None
 
 
 def _destination(operation: v1.Operation) -> str | None:

@@ -1,9 +1,10 @@
 """What became of a request whose answer was lost, judged by evidence. No I/O and no clock here.
 
 The API has no request ID. But every request has an output prefix of its own, a finished operation that succeeded names its
-prefix, and a running one is at least listed. So a request was accepted where a finished operation or objects bear its prefix; it
-was not where, some time after the last moment at which the service could have taken it in, every operation that then ran and
-is not known to be another's has ended without bearing it. Anything else stays in doubt.
+prefix, and a running or failed one is at least listed. So a request was accepted where a finished operation or objects bear its
+prefix; it was not where, some time after the last moment at which the service could have taken it in, every operation that then ran
+and is not known to be another's has succeeded without bearing it, and none has failed since the request was sent. Where one has, the
+request was not accepted or is over: it may be sent again, as what failed is, but counts as sent. Anything else stays in doubt.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 
 from vision_grpc._ledger.rows import Row
 
+_CLOCKS_APART = 300.0
+"""Seconds by which the service's clock, which dates an operation, may be behind this machine's, which dates the sending."""
+
 
 @dataclass(slots=True)
 class Doubt:
@@ -23,7 +27,8 @@ class Doubt:
         row: The request, as it was when the doubt began.
         since: When the doubt began, by this process's monotonic clock: the grace is never measured by the time of day.
         accepted: It was accepted, and its operation is gone.
-        candidates: The operations that may be its own: those that ran when the grace was over. None before.
+        candidates: The operations that may be its own: those that ran when the grace was over, and those that had failed since it
+            was sent. None before.
         counted: It takes room in the window of images in processing.
     """
 
@@ -37,10 +42,17 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The project's operations, without those that the ledger knows: finished ones by the prefix that they name, and running ones."""
+    """The project's operations, without those that the ledger knows.
+
+    Attributes:
+        finished: Those that succeeded, by the prefix that they name.
+        running: Those that have not ended.
+        failed: Those that failed or were cancelled, which name no prefix, and when they were created in Unix seconds, if that is known.
+    """
 
     finished: Mapping[str, str] = field(default_factory=dict)
     running: frozenset[str] = frozenset()
+    failed: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class Verdict(enum.Enum):
@@ -51,6 +63,7 @@ class Verdict(enum.Enum):
     WRITTEN = "all of its objects are there"
     ABSENT = "it was not accepted"
     BROKEN = "it was accepted, and ended without writing all of its objects"
+    OVER = "it was not accepted, or its operation failed"
     UNDECIDED = "the evidence does not suffice"
 
 
@@ -83,8 +96,13 @@ def judge(doubt: Doubt, *, now: float, grace: float, listing: Listing | None, sh
         return Verdict.BROKEN
     if listing is None:
         return Verdict.UNDECIDED if last else Verdict.OPEN
-    running = listing.running
-    doubt.candidates = running if doubt.candidates is None else doubt.candidates & running
-    if doubt.candidates:
+    if doubt.candidates is None:
+        began = (doubt.row.sent or 0.0) - _CLOCKS_APART
+        doubt.candidates = listing.running.union(name for name, created in listing.failed.items() if created is None or created >= began)
+    else:
+        doubt.candidates &= listing.running | listing.failed.keys()
+    if doubt.candidates & listing.running:
         return Verdict.OPEN
-    return Verdict.BROKEN if shards else Verdict.ABSENT
+    if shards:
+        return Verdict.BROKEN
+    return Verdict.OVER if doubt.candidates else Verdict.ABSENT

@@ -18,10 +18,15 @@ _NOT_SERVED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT, 
 _LONGEST_PAUSE = 20.0
 _UNKNOWN, _ABORTED = 2, 10
 
+_ENDED = {
+    Verdict.BROKEN: "the operation is gone without having written this result",
+    Verdict.OVER: "the request was not accepted, or its operation failed",
+}
 _RESUBMIT = "say resubmit_unknown=True to send it again"
 _REASONS = {
     Verdict.ABSENT: f"neither an operation nor an object of it was found; {_RESUBMIT}",
     Verdict.BROKEN: f"it was accepted, but its operation is gone and not all of its results were written; {_RESUBMIT}",
+    Verdict.OVER: f"no object of it was found, and an operation failed that may have been its own; {_RESUBMIT}",
     Verdict.UNDECIDED: "the server lists no operations, and no object of it was found yet; resume later to look again",
 }
 
@@ -101,8 +106,8 @@ class Settler:
             await desk.settled(doubt, None)
         elif verdict is Verdict.ABSENT and self._resubmit:
             await desk.absent(doubt)
-        elif verdict is Verdict.BROKEN and self._resubmit:
-            await desk.settled(doubt, None, _ABORTED, "the operation is gone without having written this result")
+        elif verdict in _ENDED and self._resubmit:
+            await desk.settled(doubt, None, _ABORTED, _ENDED[verdict])
         elif verdict is not Verdict.OPEN:
             desk.give_up(doubt, _REASONS[verdict])
 
@@ -113,10 +118,13 @@ class Settler:
         wanted = {doubt.prefix for doubt in desk.doubts.values()}
         finished: dict[str, str] = {}
         running: set[str] = set()
+        failed: dict[str, float | None] = {}
         try:
             async for operation in desk.service.operations(await desk.disk(lambda: desk.ledger.last_operation)):
                 if not operation.done:
                     running.add(operation.name)
+                elif operation.failed:
+                    failed[operation.name] = operation.created
                 elif operation.destination in wanted:
                     finished[operation.destination] = operation.name
         except CallError as error:
@@ -124,4 +132,5 @@ class Settler:
                 raise
             self._lists = False
             return None
-        return Listing(finished, frozenset(running - desk.running.keys()))
+        own = await desk.disk(desk.ledger.own_operations, [*running, *failed])
+        return Listing(finished, frozenset(running - own), {name: created for name, created in failed.items() if name not in own})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +54,11 @@ class LedgerReader:
         """The name of one of the job's operations; None before the service accepted any request."""
         found = self._query("SELECT operation FROM requests WHERE operation IS NOT NULL LIMIT 1")
         return found[0][0] if found else None
+
+    def own_operations(self, names: Iterable[str]) -> set[str]:
+        """Those of these operations that are the job's."""
+        sql = "SELECT operation FROM requests WHERE operation IN (SELECT value FROM json_each(?))"
+        return {operation for (operation,) in self._query(sql, (json.dumps(list(names)),))}
 
     def planned_images(self) -> int:
         """The images of the inputs that were read, whatever became of them."""

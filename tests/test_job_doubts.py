@@ -1,0 +1,85 @@
+"""Jobs whose answers were lost, and where the evidence of what became of them is thin, misleading or not to be had."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.faults.job_memory import Stage, check
+from tests.until import auntil
+from vision_grpc import AsyncClient
+from vision_grpc.emulator import Fault
+from vision_grpc.job import AnnotationJob
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A server and its objects."""
+    made = Stage(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
+    """A client of that server."""
+    async with stage.client() as made:
+        yield made
+
+
+async def take(job: AnnotationJob) -> list[Any]:
+    async with job:
+        return [result async for result in job]
+
+
+def lost_and_failed() -> list[Fault]:
+    """The reply to the first submit is lost, and its operation, which was accepted all the same, fails."""
+    lost = Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, accepted=True)
+    return [lost, Fault.fail_operation(grpc.StatusCode.INTERNAL)]
+
+
+async def test_accepted_and_failed_is_not_absent(stage: Stage, client: AsyncClient) -> None:
+    """A request that was accepted, and whose operation failed, is sent again as what failed is: both sendings are counted."""
+    stage.server.faults.add(*lost_and_failed())
+    job = stage.job(4, client, resubmit_unknown=True)
+    check(await take(job), 4)
+    assert len(stage.submits()) == 2
+    assert (job.summary.end, job.summary.sent, job.summary.attempts) == ("complete", 8, {2: 4})
+
+
+async def test_accepted_and_failed_counts_against_a_cap(stage: Stage, client: AsyncClient) -> None:
+    """What may have been accepted uses up a cap on images: no more is sent than that."""
+    stage.server.faults.add(*lost_and_failed())
+    job = stage.job(4, client, resubmit_unknown=True, max_images=4)
+    assert await take(job) == []
+    assert (job.summary.end, len(stage.submits())) == ("capped", 1)
+
+
+async def test_accepted_and_cancelled_is_listed(stage: Stage, client: AsyncClient) -> None:
+    """Without leave to send again it is listed, and the reason tells of the operation that ended without a result."""
+    stage.server.faults.add(Fault.stall(), Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, accepted=True))
+    job = stage.job(4, client)
+    async with job:
+        slices = job.slices()
+        first = asyncio.ensure_future(anext(slices, None))
+        await auntil(lambda: stage.calls("ListOperations"), "the doubt")
+        (operation,) = [operation async for operation in client.list_operations("operations")]
+        await client.cancel_operation(operation.name)
+        assert await first is None
+    assert job.summary.end == "unknown"
+    assert "an operation failed that may have been its own" in job.unknown[0].reason
+
+
+async def test_own_failed_operations_are_no_evidence(stage: Stage, client: AsyncClient) -> None:
+    """A failed operation that the ledger knows is another request's: beside it, absence is proved, and not counted as sent."""
+    stage.server.faults.add(
+        Fault.fail_operation(grpc.StatusCode.NOT_FOUND), Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2)
+    )
+    job = stage.job(8, client, resubmit_unknown=True, images_in_flight=4)
+    check(await take(job), 8, failed={0, 1, 2, 3})
+    assert (job.summary.end, job.summary.sent, job.summary.attempts) == ("complete", 8, {1: 8})
