@@ -365,6 +365,31 @@ async def test_other_inputs_are_refused(stage: Stage, client: AsyncClient) -> No
     check(results + await take(stage.job(0, client, inputs=None)), 20)
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_wrong_inputs_take_nothing(stage: Stage, client: AsyncClient, order: str) -> None:
+    """Results that wait in the ledger are not handed out to a resume before its inputs were compared; they stay for the right one."""
+    job = stage.job(20, client, order=order)
+    async with job:
+        async for _ in job:
+            await auntil(lambda: job.progress and job.progress.ended == 20, "the end of every operation")
+            break
+    taken = threading.Event()
+
+    def wrong() -> Iterator[str]:
+        yield from (f"gs://photos/{index}.jpg" for index in range(16))
+        taken.wait(0.3)  # results that are handed out too early come meanwhile
+        yield from (f"gs://photos/x{index}.jpg" for index in range(4))
+
+    results = []
+    with pytest.raises(LedgerError, match="images 17 to 20 differ"):
+        async for result in stage.job(0, client, inputs=wrong(), order=order):
+            results.append(result)
+            taken.set()
+    assert results == []
+    check(await take(stage.job(20, client, order=order)), 20)
+    assert len(stage.submits()) == 5
+
+
 async def test_resume_without_inputs_needs_all_of_them(stage: Stage, client: AsyncClient) -> None:
     """A ledger whose inputs were never read to their end cannot be resumed without them."""
     with pytest.raises(ConfigError, match=r"inputs\[4\]: 'http://x/y.jpg' is a web address"):

@@ -64,7 +64,7 @@ async def _asynchronous(inputs: AsyncIterable[JobInput], size: int) -> AsyncGene
 
 
 async def plan_all(desk: Desk, inputs: JobInputs | None, size: int, template: Template) -> None:
-    """Writes the inputs into the ledger, or compares them with it; only then is anything sent.
+    """Writes the inputs into the ledger, or compares them with it; only then is anything sent or handed out.
 
     Raises:
         ConfigError: An input is wrong.
@@ -78,6 +78,10 @@ async def plan_all(desk: Desk, inputs: JobInputs | None, size: int, template: Te
         read = total
     else:
         read = 0
+        if not planned and total is None:
+            # There is nothing to compare with.
+            desk.checked = True
+            desk.signal.set()
         async with aclosing(parts(inputs, size, template)) as pieces:
             async for part in pieces:
                 if part.first < planned:
