@@ -18,7 +18,7 @@ from tests.until import auntil
 from vision_grpc import AsyncClient, CallError, ConfigError, LedgerError, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
-from vision_grpc.ledger import LedgerReader, State
+from vision_grpc.ledger import Ledger, LedgerReader, State
 
 INTERNAL, UNAVAILABLE, NOT_FOUND, INVALID = 13, 14, 5, 3
 
@@ -444,6 +444,32 @@ async def test_wrong_settings(stage: Stage, client: AsyncClient, settings: dict[
     """A wrong setting is refused in one sentence when the job is made."""
     with pytest.raises(ConfigError, match=words):
         stage.job(1, client, **settings)
+
+
+@pytest.mark.parametrize("leave", ["cancel", "close"])
+async def test_left_while_it_begins(stage: Stage, client: AsyncClient, leave: str) -> None:
+    """A job that is cancelled or closed while its ledger is being opened closes it: the next one begins at once."""
+    opening, proceed = threading.Event(), threading.Event()
+
+    class Slow(Ledger):
+        def begin(self, settings: Any) -> None:
+            opening.set()
+            assert proceed.wait(60)
+            super().begin(settings)
+
+    job = stage.job(4, client, ledger=Slow(stage.folder / "job.db"))
+    task = asyncio.ensure_future(take(job))
+    await auntil(opening.is_set, "the opening of the ledger")
+    asyncio.get_running_loop().call_soon(proceed.set)
+    if leave == "cancel":
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        await job.close()
+        assert await task == []
+    assert not stage.submits()
+    check(await take(stage.job(4, client)), 4)
 
 
 async def test_a_job_is_iterated_once(stage: Stage, client: AsyncClient) -> None:

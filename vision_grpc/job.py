@@ -165,7 +165,7 @@ class AnnotationJob:
         self._sending: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._readers: ThreadPoolExecutor | None = None
-        self._begun = self._opened = False
+        self._beginning: asyncio.Future[Desk] | None = None
         self._draining = self._stopping = False
         self._summary: Summary | None = None
         self._last: Progress | None = None
@@ -199,11 +199,12 @@ class AnnotationJob:
             ConfigError: An input is wrong.
             CallError, AuthError: The service refuses for a reason that another try does not change. Nothing is lost: resume.
         """
-        if self._begun or self._ending is not None:
+        if self._beginning is not None or self._ending is not None:
             raise ConfigError("a job is iterated once: make it again to resume it")
-        self._begun = True
+        self._beginning = asyncio.ensure_future(self._begin())
         try:
-            desk = await self._begin()
+            # A ledger that is being opened in a thread is not left open by a caller who is cancelled: the end waits for it.
+            desk = await asyncio.shield(self._beginning)
             delivery = Delivery(desk, self._attempts)
             async with contextlib.aclosing(delivery.by_input() if self._in_order else delivery.by_completion()) as slices:
                 async for results in slices:
@@ -257,8 +258,11 @@ class AnnotationJob:
         service = self._service(self._readers)
         settings = job_settings(self._output, self._size, self._making, service.version)
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ledger.begin, settings)
-        self._opened = True
-        self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
+        try:
+            self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
+        except BaseException:
+            self._ledger.close()
+            raise
         self.job_id = desk.job
         # Asked for before there was anything to drain or stop.
         if self._draining:
@@ -293,6 +297,8 @@ class AnnotationJob:
         await asyncio.shield(self._ending)
 
     async def _finish(self) -> None:
+        if self._beginning is not None:
+            await asyncio.gather(self._beginning, return_exceptions=True)
         desk, self._desk = self._desk, None
         if desk is not None:
             self._last = desk.account.progress(desk.clock())
@@ -311,8 +317,6 @@ class AnnotationJob:
                 self._summary = await desk.sum_up()
             finally:
                 await desk.close()
-        elif self._opened:
-            self._ledger.close()
         if self._readers is not None:
             # Where all was delivered they have nothing left to do; what is being read for a job that was left ends by itself.
             self._readers.shutdown(wait=desk is not None and desk.delivered, cancel_futures=True)
