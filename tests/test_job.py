@@ -446,6 +446,29 @@ async def test_wrong_settings(stage: Stage, client: AsyncClient, settings: dict[
         stage.job(1, client, **settings)
 
 
+async def test_inputs_that_never_come(stage: Stage, client: AsyncClient) -> None:
+    """A generator that waits for what never comes keeps neither the event loop nor the end of the job waiting."""
+    waiting, never = threading.Event(), threading.Event()
+
+    def uris() -> Iterator[str]:
+        yield from (f"gs://photos/{index}.jpg" for index in range(4))
+        waiting.set()
+        never.wait()
+
+    before = set(threading.enumerate())
+    job = stage.job(0, client, inputs=uris())
+    async with job:
+        async for _ in job:
+            break
+        await auntil(waiting.is_set, "the wait")
+    assert job.summary.end == "stopped"
+    (reader,) = [thread for thread in {*threading.enumerate()} - before if thread.name == "vision-grpc-inputs"]
+    assert reader.daemon
+    never.set()
+    reader.join(60)
+    assert not reader.is_alive()
+
+
 @pytest.mark.parametrize("leave", ["cancel", "close"])
 async def test_left_while_it_begins(stage: Stage, client: AsyncClient, leave: str) -> None:
     """A job that is cancelled or closed while its ledger is being opened closes it: the next one begins at once."""
