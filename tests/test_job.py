@@ -15,7 +15,7 @@ from opentelemetry import trace
 
 from tests.faults.job_memory import Stage, check
 from tests.until import auntil
-from vision_grpc import AsyncClient, CallError, ConfigError, LedgerError, v1
+from vision_grpc import AsyncClient, CallError, ConfigError, JobIncomplete, LedgerError, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
 from vision_grpc.ledger import Ledger, LedgerReader, State
@@ -41,6 +41,16 @@ async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
 async def take(job: AnnotationJob) -> list[Any]:
     async with job:
         return [result async for result in job]
+
+
+async def take_some(job: AnnotationJob) -> tuple[list[Any], JobIncomplete]:
+    """What a job hands out before it says that some results are missing."""
+    results = []
+    async with job:
+        with pytest.raises(JobIncomplete, match="nothing is lost: resume") as missing:
+            async for result in job:
+                results.append(result)
+    return results, missing.value
 
 
 @pytest.mark.parametrize("order", ["completion", "input"])
@@ -212,9 +222,10 @@ async def test_unknown_is_listed_not_sent(stage: Stage, client: AsyncClient) -> 
     """A request that was never accepted, for all one sees, is listed and not sent again before the caller says so."""
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2))
     job = stage.job(20, client)
-    results = await take(job)
+    results, missing = await take_some(job)
     assert len(results) == 16
-    (unknown,) = job.unknown
+    (unknown,) = missing.unknown
+    assert (missing.unknown, missing.unreadable, missing.uri) == (job.unknown, (), unknown.destination)
     assert job.summary.end == "unknown"
     assert unknown.images == 4
     assert unknown.destination == f"gs://out/run/{job.job_id}/{unknown.request:06d}-1/"
@@ -232,7 +243,7 @@ async def test_no_evidence_without_a_list(stage: Stage, client: AsyncClient, ord
         Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2), Fault.unimplemented("ListOperations")
     )
     job = stage.job(20, client, resubmit_unknown=True, order=order)
-    assert len(await take(job)) == 16
+    assert len((await take_some(job))[0]) == 16
     assert job.summary.end == "unknown"
     assert "lists no operations" in job.unknown[0].reason
 
@@ -267,11 +278,13 @@ async def test_vanished_operation(stage: Stage, client: AsyncClient) -> None:
     assert name
     await client.cancel_operation(name)
     await client.delete_operation(name)
-    await task
+    await asyncio.wait([task])
     if job.summary.end == "complete":
         assert job.summary.errors == {"CANCELLED": 4}  # the cancellation was seen before the deletion
         return
     assert "its operation is gone" in job.unknown[0].reason
+    with pytest.raises(JobIncomplete, match="its operation is gone"):
+        await task
     stage.server.faults.clear()
     check(await take(stage.job(4, client, resubmit_unknown=True)), 4)
 
@@ -412,8 +425,11 @@ async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncC
 
     stage.objects.read = forgetful  # type: ignore[method-assign]
     job = stage.job(12, client)
-    results = await take(job)
+    results, missing = await take_some(job)
     assert (len(results), job.summary.end) == (8, "unreadable")
+    assert (missing.unreadable, missing.unknown) == (job.summary.unreadable, ())
+    assert missing.unreadable[0].destination == missing.uri
+    assert missing.uri in str(missing)
     assert next(iter(kept)) in job.summary.unreadable[0].reason
     check(results + await take(stage.job(12, client)), 12)
     assert len(stage.submits()) == 3
@@ -567,10 +583,11 @@ async def test_standing_is_read_beside_a_running_job(stage: Stage, client: Async
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=3))
     job = stage.job(40, client, images_in_flight=8)
     async with job:
-        async for _ in job.slices():
-            standing = read_standing(stage.folder / "job.db")
-            assert standing.job == job.job_id
-            assert 0 < sum(standing.progress.requests.values()) <= 10
+        with pytest.raises(JobIncomplete):
+            async for _ in job.slices():
+                standing = read_standing(stage.folder / "job.db")
+                assert standing.job == job.job_id
+                assert 0 < sum(standing.progress.requests.values()) <= 10
     standing = read_standing(stage.folder / "job.db")
     assert (standing.progress.total, standing.progress.ok, standing.progress.unknown) == (40, 36, 4)
     assert [lost.destination for lost in standing.unknown] == [lost.destination for lost in job.unknown]
@@ -585,6 +602,21 @@ async def test_drained_before_it_began(stage: Stage, client: AsyncClient) -> Non
     assert await take(job) == []
     assert job.summary.end == "drained"
     assert not stage.submits()
+
+
+def test_blocking_job_that_lacks_results(stage: Stage) -> None:
+    """A blocking job raises what is missing after the last result, and then ends; its summary says the same."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2))
+    uris = [f"gs://photos/{index}.jpg" for index in range(12)]
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db", "request_size": 4}
+    with run_job(uris, client=stage.client(), objects=stage.objects, grace=0.05, **settings) as job:
+        results = [next(job) for _ in range(8)]
+        with pytest.raises(JobIncomplete) as missing:
+            next(job)
+        assert next(job, None) is None
+    assert missing.value.unknown == job.summary.unknown
+    lost = range(missing.value.unknown[0].first, missing.value.unknown[0].first + 4)
+    assert {result.index for result in results} == set(range(12)) - {*lost}
 
 
 def test_blocking_job_drains(stage: Stage) -> None:

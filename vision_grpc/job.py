@@ -23,7 +23,7 @@ from vision_grpc._job.standing import Standing, read_standing
 from vision_grpc._job.template import Template
 from vision_grpc._job.watcher import Settler, watch
 from vision_grpc._results.join import ImageResult
-from vision_grpc.errors import ConfigError
+from vision_grpc.errors import ConfigError, JobIncomplete
 from vision_grpc.ledger import Ledger
 from vision_grpc.objects import open_objects
 
@@ -49,7 +49,8 @@ class AnnotationJob:
             async for result in job:
                 ...
 
-    A job that ended early, in whatever way, is resumed by making it again with the same inputs, settings and ledger.
+    An iteration that ends by itself has handed out every image, unless a cap, `drain` or `stop` ended it: whatever else keeps results
+    back is raised. A job that ended early, in whatever way, is resumed by making it again with the same inputs, settings and ledger.
 
     Results come at least once: a request counts as collected when the consumer asks for what follows its last result, and a resume
     hands out again what an uncollected one brought. At the service each image is sent once, and again only after a transient
@@ -106,8 +107,8 @@ class AnnotationJob:
             max_images: A cap on the images sent in all runs together, repetitions included. Only whole requests are sent.
             max_cost: A cap on what they cost by `prices`.
             prices: For a thousand images, by feature. They are the caller's: this package knows none.
-            resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job as
-                `unknown`, and wait for a resume that says so.
+            resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job in
+                JobIncomplete, and wait for a resume that says so.
             grace: Seconds within which the service shows, in its list of operations, what it has accepted. What was accepted later
                 than that would be paid twice with `resubmit_unknown`. The figure is ours, none is published.
             patience: Seconds for which the service may refuse every request, or be unreachable, before the job ends with that error.
@@ -198,6 +199,7 @@ class AnnotationJob:
             LedgerError: The ledger cannot be used: held by another process, of other inputs or settings, damaged, or the disk is full.
             ConfigError: An input is wrong.
             CallError, AuthError: The service refuses for a reason that another try does not change. Nothing is lost: resume.
+            JobIncomplete: After the last result: those of some requests are missing. Not where a cap, drain() or stop() ended the job.
         """
         if self._beginning is not None or self._ending is not None:
             raise ConfigError("a job is iterated once: make it again to resume it")
@@ -212,6 +214,8 @@ class AnnotationJob:
             desk.delivered = not desk.stopped
         finally:
             await self._end()
+        if self._summary is not None and self._summary.end in ("unknown", "unreadable"):
+            raise JobIncomplete(unreadable=self._summary.unreadable, unknown=self._summary.unknown)
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Sends nothing more, and waits until nothing of the job runs at the service; the iteration then ends with what is there.
