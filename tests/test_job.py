@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,7 @@ from opentelemetry import trace
 
 from tests.faults.job_memory import Stage, check
 from tests.until import auntil
-from vision_grpc import AsyncClient, CallError, ConfigError, JobIncomplete, LedgerError, v1
+from vision_grpc import AsyncClient, CallError, Client, ConfigError, JobIncomplete, LedgerError, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
 from vision_grpc.ledger import Ledger, LedgerReader, State
@@ -404,7 +405,10 @@ async def test_wrong_inputs_take_nothing(stage: Stage, client: AsyncClient, orde
 
 
 async def test_resume_without_inputs_needs_all_of_them(stage: Stage, client: AsyncClient) -> None:
-    """A ledger whose inputs were never read to their end cannot be resumed without them."""
+    """A ledger whose inputs were never read to their end cannot be resumed without them, nor one that is not there."""
+    with pytest.raises(LedgerError, match=r"there is no ledger .*job.db to resume from"):
+        await take(stage.job(0, client, inputs=None))
+    assert not (stage.folder / "job.db").exists()
     with pytest.raises(ConfigError, match=r"inputs\[4\]: 'http://x/y.jpg' is a web address"):
         await take(stage.job(0, client, inputs=[f"gs://photos/{index}.jpg" for index in range(4)] + ["http://x/y.jpg"]))
     with pytest.raises(LedgerError, match="not yet read to their end"):
@@ -453,13 +457,58 @@ async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncC
         ({"grace": -1}, "grace must be a number at least 0"),
         ({"parent": "p"}, "parent must be projects/PROJECT"),
         ({"labels": {"A": "b"}}, "labels: key 'A'"),
+        ({"max_cost": "5", "prices": {"text": 1}}, "max_cost must be a number of at least 0, not '5'"),
+        ({"max_cost": 1, "prices": 5}, "prices must be a mapping of features to numbers, not 5"),
+        ({"submit_timeout": float("inf")}, "submit_timeout must be a number between 0.001 and 86,400, not inf"),
+        ({"output": None}, "output must be a string as 'gs://bucket/folder/', not None"),
+        ({"output": Path("/out")}, "output must be a string"),
+        ({"parent": 5}, "parent must be a string"),
+        ({"labels": ["a"]}, "labels must be a mapping of strings to strings, not "),
+        ({"labels": {"a": 1}}, "labels must be a mapping of strings to strings, not {'a': 1}"),
+        ({"ledger": None}, "ledger must be the path of a file, not None"),
         ({"features": None, "image_context": {}}, "image_context needs features"),
+        ({"features": None, "inputs": ["gs://photos/0.jpg"]}, r"inputs\[0\] is a URI alone: name the job's features"),
+        ({"inputs": "gs://photos/0.jpg"}, r"inputs must be several URIs or requests in an iterable, as \[uri\], not 'gs://photos/0.jpg'"),
+        ({"inputs": {"image": {}}}, "inputs must be several"),
+        ({"inputs": v1.AnnotateImageRequest()}, "inputs must be several"),
+        ({"inputs": 5}, "inputs must be several"),
     ],
 )
 async def test_wrong_settings(stage: Stage, client: AsyncClient, settings: dict[str, Any], words: str) -> None:
     """A wrong setting is refused in one sentence when the job is made."""
     with pytest.raises(ConfigError, match=words):
         stage.job(1, client, **settings)
+
+
+@pytest.mark.parametrize("wrong", [Client, lambda **_: None])
+async def test_wrong_client(stage: Stage, wrong: Any) -> None:
+    """A job is for the asynchronous client, and says so, also where it is run without an event loop."""
+    client = wrong(emulator=stage.server.target)
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db"}
+    for run in (AnnotationJob, run_job):
+        with pytest.raises(ConfigError, match="client must be an AsyncClient"):
+            run(["gs://photos/0.jpg"], client=client, **settings)
+    if client:
+        client.close()
+    assert not (stage.folder / "job.db").exists()
+
+
+@pytest.mark.parametrize("setting", [{"labels": {"team": "maps"}}, {"parent": "projects/p"}])
+async def test_version_without_the_field(stage: Stage, setting: dict[str, Any]) -> None:
+    """What requests of an older version cannot say is refused before there is a ledger."""
+    async with stage.client(version="v1p4beta1") as client:
+        with pytest.raises(ConfigError, match=f"{next(iter(setting))}: requests of v1p4beta1 have no such field"):
+            await take(stage.job(4, client, **setting))
+        assert not (stage.folder / "job.db").exists()
+        check(await take(stage.job(4, client)), 4)
+
+
+async def test_wrong_input_is_corrected(stage: Stage, client: AsyncClient) -> None:
+    """Where the very first input was found wrong the ledger holds nothing yet, and takes the corrected settings."""
+    uris = [f"gs://photos/{index}.jpg" for index in range(4)]
+    with pytest.raises(ConfigError, match="name the job's features"):
+        await take(stage.job(0, client, inputs=iter(uris), features=None))
+    check(await take(stage.job(0, client, inputs=iter(uris))), 4)
 
 
 async def test_inputs_that_never_come(stage: Stage, client: AsyncClient) -> None:
@@ -617,6 +666,15 @@ def test_blocking_job_that_lacks_results(stage: Stage) -> None:
     assert missing.value.unknown == job.summary.unknown
     lost = range(missing.value.unknown[0].first, missing.value.unknown[0].first + 4)
     assert {result.index for result in results} == set(range(12)) - {*lost}
+
+
+def test_blocking_job_fails_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The error that ends a blocking job is raised, and not reported a second time as one that nobody asked for."""
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db"}
+    with pytest.raises(ConfigError, match="is a web address"):
+        list(run_job(["http://x/y.jpg"], client=stage.client(), objects=stage.objects, **settings))
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_blocking_job_drains(stage: Stage) -> None:

@@ -18,19 +18,19 @@ from vision_grpc._job.desk import Desk
 from vision_grpc._job.planner import plan_all
 from vision_grpc._job.sender import Limits, Making, Sender
 from vision_grpc._job.service import ClientService, Service
-from vision_grpc._job.settings import check_settings, feature_prices, job_settings
+from vision_grpc._job.settings import check_arguments, check_settings, check_version, feature_prices, job_settings
 from vision_grpc._job.standing import Standing, read_standing
 from vision_grpc._job.template import Template
 from vision_grpc._job.watcher import Settler, watch
 from vision_grpc._results.join import ImageResult
-from vision_grpc.errors import ConfigError, JobIncomplete
+from vision_grpc.aio import AsyncClient
+from vision_grpc.errors import ConfigError, JobIncomplete, LedgerError
 from vision_grpc.ledger import Ledger
 from vision_grpc.objects import open_objects
 
 if TYPE_CHECKING:
     from vision_grpc import v1
     from vision_grpc._job.planner import JobInputs
-    from vision_grpc.aio import AsyncClient
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike
 
@@ -119,6 +119,8 @@ class AnnotationJob:
         Raises:
             ConfigError: A setting is wrong.
         """
+        template = Template.of(features, image_context)
+        check_arguments(inputs, template, client, ledger)
         check_settings(
             output=output,
             request_size=request_size,
@@ -135,7 +137,7 @@ class AnnotationJob:
             patience=patience,
             submit_timeout=submit_timeout,
             parent=parent,
-            labels=labels or {},
+            labels={} if labels is None else labels,
         )
         self._inputs = inputs
         self._output = output if output.endswith("/") else output + "/"
@@ -150,9 +152,7 @@ class AnnotationJob:
             max_cost=max_cost,
             prices=feature_prices(prices),
         )
-        self._making = Making(
-            template=Template.of(features, image_context), batch_size=batch_size, parent=parent, labels=dict(labels or {})
-        )
+        self._making = Making(template=template, batch_size=batch_size, parent=parent, labels=dict(labels or {}))
         self._in_order = order == "input"
         self._attempts = attempts
         self._rest = rest
@@ -260,6 +260,9 @@ class AnnotationJob:
     async def _begin(self) -> Desk:
         self._readers = ThreadPoolExecutor(2, "vision-grpc-results")
         service = self._service(self._readers)
+        check_version(self._making, service)
+        if self._inputs is None and not self._ledger.path.exists():
+            raise LedgerError(f"there is no ledger {self._ledger.path} to resume from: name the inputs")
         settings = job_settings(self._output, self._size, self._making, service.version)
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ledger.begin, settings)
         try:
@@ -283,8 +286,6 @@ class AnnotationJob:
         return desk
 
     def _service(self, readers: ThreadPoolExecutor) -> Service:
-        from vision_grpc.aio import AsyncClient
-
         if not isinstance(self._client, AsyncClient):
             return self._client
         if self._objects is None and not self._client.target.secure and not os.environ.get("STORAGE_EMULATOR_HOST"):
@@ -333,4 +334,5 @@ def run_job(inputs: JobInputs | None, *, client: AsyncClient, **settings: Any) -
         inputs, settings: As for `AnnotationJob`.
         client: Used by the job's own thread, and closed with the job.
     """
-    return JobRun(lambda: AnnotationJob(inputs, client=client, **settings), client.close)
+    job = AnnotationJob(inputs, client=client, **settings)
+    return JobRun(job, client.close)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vision_grpc._job.template import Template
 from vision_grpc._ledger.part import Part
-from vision_grpc.errors import ConfigError, LedgerError
+from vision_grpc.errors import LedgerError
 
 if TYPE_CHECKING:
     from vision_grpc._job.desk import Desk
@@ -34,8 +34,6 @@ async def parts(inputs: JobInputs, size: int, template: Template) -> AsyncGenera
     Raises:
         ConfigError: An input is wrong; those before it have been yielded.
     """
-    if isinstance(inputs, str | bytes):
-        raise ConfigError("inputs must be several URIs or requests, not one string: write [uri]")
     loop = asyncio.get_running_loop()
     thread = InputThread()
     whole = False
