@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -11,9 +12,11 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from vision_grpc import errors, v1
+from vision_grpc.job import Unsettled
 
 INFO = error_details_pb2.ErrorInfo(reason="SERVICE_DISABLED", domain="googleapis.com", metadata={"service": "vision.googleapis.com"})
 POLL = errors.CallError(method="GetOperation", code=grpc.StatusCode.UNAVAILABLE, message="try later", details=[INFO], attempts=3)
+LOST = Unsettled(request=2, first=4, images=4, destination="gs://out/2/", operation=None, sent=1e9, reason="reply lost")
 METADATA = v1.OperationMetadata(state=v1.OperationMetadata.State.RUNNING)
 
 EXAMPLES: list[errors.VisionError] = [
@@ -27,6 +30,7 @@ EXAMPLES: list[errors.VisionError] = [
     errors.WaitTimeout(names=["operations/1", "operations/2"], timeout=1.5, metadata=METADATA, last_error=POLL),
     errors.ImageError(7, "Error opening file: gs://photos/a.png", index=4, uri="gs://photos/a.png", details=[INFO]),
     errors.ResultsError("cut off", uri="gs://out/output-1-to-1.json"),
+    errors.JobIncomplete(unknown=[LOST], unreadable=[replace(LOST, request=3, destination="gs://out/3/")]),
     errors.LedgerError("held by process 7"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -15,10 +16,10 @@ from opentelemetry import trace
 
 from tests.faults.job_memory import Stage, check
 from tests.until import auntil
-from vision_grpc import AsyncClient, CallError, ConfigError, LedgerError, v1
+from vision_grpc import AsyncClient, CallError, Client, ConfigError, JobIncomplete, LedgerError, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
-from vision_grpc.ledger import LedgerReader, State
+from vision_grpc.ledger import Ledger, LedgerReader, State
 
 INTERNAL, UNAVAILABLE, NOT_FOUND, INVALID = 13, 14, 5, 3
 
@@ -41,6 +42,16 @@ async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
 async def take(job: AnnotationJob) -> list[Any]:
     async with job:
         return [result async for result in job]
+
+
+async def take_some(job: AnnotationJob) -> tuple[list[Any], JobIncomplete]:
+    """What a job hands out before it says that some results are missing."""
+    results = []
+    async with job:
+        with pytest.raises(JobIncomplete, match="nothing is lost: resume") as missing:
+            async for result in job:
+                results.append(result)
+    return results, missing.value
 
 
 @pytest.mark.parametrize("order", ["completion", "input"])
@@ -258,9 +269,10 @@ async def test_unknown_is_listed_not_sent(stage: Stage, client: AsyncClient) -> 
     """A request that was never accepted, for all one sees, is listed and not sent again before the caller says so."""
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2))
     job = stage.job(20, client)
-    results = await take(job)
+    results, missing = await take_some(job)
     assert len(results) == 16
-    (unknown,) = job.unknown
+    (unknown,) = missing.unknown
+    assert (missing.unknown, missing.unreadable, missing.uri) == (job.unknown, (), unknown.destination)
     assert job.summary.end == "unknown"
     assert unknown.images == 4
     assert unknown.destination == f"gs://out/run/{job.job_id}/{unknown.request:06d}-1/"
@@ -278,7 +290,7 @@ async def test_no_evidence_without_a_list(stage: Stage, client: AsyncClient, ord
         Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2), Fault.unimplemented("ListOperations")
     )
     job = stage.job(20, client, resubmit_unknown=True, order=order)
-    assert len(await take(job)) == 16
+    assert len((await take_some(job))[0]) == 16
     assert job.summary.end == "unknown"
     assert "lists no operations" in job.unknown[0].reason
 
@@ -313,11 +325,13 @@ async def test_vanished_operation(stage: Stage, client: AsyncClient) -> None:
     assert name
     await client.cancel_operation(name)
     await client.delete_operation(name)
-    await task
+    await asyncio.wait([task])
     if job.summary.end == "complete":
         assert job.summary.errors == {"CANCELLED": 4}  # the cancellation was seen before the deletion
         return
     assert "its operation is gone" in job.unknown[0].reason
+    with pytest.raises(JobIncomplete, match="its operation is gone"):
+        await task
     stage.server.faults.clear()
     check(await take(stage.job(4, client, resubmit_unknown=True)), 4)
 
@@ -411,8 +425,36 @@ async def test_other_inputs_are_refused(stage: Stage, client: AsyncClient) -> No
     check(results + await take(stage.job(0, client, inputs=None)), 20)
 
 
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_wrong_inputs_take_nothing(stage: Stage, client: AsyncClient, order: str) -> None:
+    """Results that wait in the ledger are not handed out to a resume before its inputs were compared; they stay for the right one."""
+    job = stage.job(20, client, order=order)
+    async with job:
+        async for _ in job:
+            await auntil(lambda: job.progress and job.progress.ended == 20, "the end of every operation")
+            break
+    taken = threading.Event()
+
+    def wrong() -> Iterator[str]:
+        yield from (f"gs://photos/{index}.jpg" for index in range(16))
+        taken.wait(0.3)  # results that are handed out too early come meanwhile
+        yield from (f"gs://photos/x{index}.jpg" for index in range(4))
+
+    results = []
+    with pytest.raises(LedgerError, match="images 17 to 20 differ"):
+        async for result in stage.job(0, client, inputs=wrong(), order=order):
+            results.append(result)
+            taken.set()
+    assert results == []
+    check(await take(stage.job(20, client, order=order)), 20)
+    assert len(stage.submits()) == 5
+
+
 async def test_resume_without_inputs_needs_all_of_them(stage: Stage, client: AsyncClient) -> None:
-    """A ledger whose inputs were never read to their end cannot be resumed without them."""
+    """A ledger whose inputs were never read to their end cannot be resumed without them, nor one that is not there."""
+    with pytest.raises(LedgerError, match=r"there is no ledger .*job.db to resume from"):
+        await take(stage.job(0, client, inputs=None))
+    assert not (stage.folder / "job.db").exists()
     with pytest.raises(ConfigError, match=r"inputs\[4\]: 'http://x/y.jpg' is a web address"):
         await take(stage.job(0, client, inputs=[f"gs://photos/{index}.jpg" for index in range(4)] + ["http://x/y.jpg"]))
     with pytest.raises(LedgerError, match="not yet read to their end"):
@@ -433,8 +475,11 @@ async def test_unreadable_results_wait_for_a_resume(stage: Stage, client: AsyncC
 
     stage.objects.read = forgetful  # type: ignore[method-assign]
     job = stage.job(12, client)
-    results = await take(job)
+    results, missing = await take_some(job)
     assert (len(results), job.summary.end) == (8, "unreadable")
+    assert (missing.unreadable, missing.unknown) == (job.summary.unreadable, ())
+    assert missing.unreadable[0].destination == missing.uri
+    assert missing.uri in str(missing)
     assert next(iter(kept)) in job.summary.unreadable[0].reason
     check(results + await take(stage.job(12, client)), 12)
     assert len(stage.submits()) == 3
@@ -478,13 +523,107 @@ async def test_unreadable_results_do_not_hold_up_the_job(stage: Stage, client: A
         ({"grace": -1}, "grace must be a number at least 0"),
         ({"parent": "p"}, "parent must be projects/PROJECT"),
         ({"labels": {"A": "b"}}, "labels: key 'A'"),
+        ({"max_cost": "5", "prices": {"text": 1}}, "max_cost must be a number of at least 0, not '5'"),
+        ({"max_cost": 1, "prices": 5}, "prices must be a mapping of features to numbers, not 5"),
+        ({"submit_timeout": float("inf")}, "submit_timeout must be a number between 0.001 and 86,400, not inf"),
+        ({"output": None}, "output must be a string as 'gs://bucket/folder/', not None"),
+        ({"output": Path("/out")}, "output must be a string"),
+        ({"parent": 5}, "parent must be a string"),
+        ({"labels": ["a"]}, "labels must be a mapping of strings to strings, not "),
+        ({"labels": {"a": 1}}, "labels must be a mapping of strings to strings, not {'a': 1}"),
+        ({"ledger": None}, "ledger must be the path of a file, not None"),
         ({"features": None, "image_context": {}}, "image_context needs features"),
+        ({"features": None, "inputs": ["gs://photos/0.jpg"]}, r"inputs\[0\] is a URI alone: name the job's features"),
+        ({"inputs": "gs://photos/0.jpg"}, r"inputs must be several URIs or requests in an iterable, as \[uri\], not 'gs://photos/0.jpg'"),
+        ({"inputs": {"image": {}}}, "inputs must be several"),
+        ({"inputs": v1.AnnotateImageRequest()}, "inputs must be several"),
+        ({"inputs": 5}, "inputs must be several"),
     ],
 )
 async def test_wrong_settings(stage: Stage, client: AsyncClient, settings: dict[str, Any], words: str) -> None:
     """A wrong setting is refused in one sentence when the job is made."""
     with pytest.raises(ConfigError, match=words):
         stage.job(1, client, **settings)
+
+
+@pytest.mark.parametrize("wrong", [Client, lambda **_: None])
+async def test_wrong_client(stage: Stage, wrong: Any) -> None:
+    """A job is for the asynchronous client, and says so, also where it is run without an event loop."""
+    client = wrong(emulator=stage.server.target)
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db"}
+    for run in (AnnotationJob, run_job):
+        with pytest.raises(ConfigError, match="client must be an AsyncClient"):
+            run(["gs://photos/0.jpg"], client=client, **settings)
+    if client:
+        client.close()
+    assert not (stage.folder / "job.db").exists()
+
+
+@pytest.mark.parametrize("setting", [{"labels": {"team": "maps"}}, {"parent": "projects/p"}])
+async def test_version_without_the_field(stage: Stage, setting: dict[str, Any]) -> None:
+    """What requests of an older version cannot say is refused before there is a ledger."""
+    async with stage.client(version="v1p4beta1") as client:
+        with pytest.raises(ConfigError, match=f"{next(iter(setting))}: requests of v1p4beta1 have no such field"):
+            await take(stage.job(4, client, **setting))
+        assert not (stage.folder / "job.db").exists()
+        check(await take(stage.job(4, client)), 4)
+
+
+async def test_wrong_input_is_corrected(stage: Stage, client: AsyncClient) -> None:
+    """Where the very first input was found wrong the ledger holds nothing yet, and takes the corrected settings."""
+    uris = [f"gs://photos/{index}.jpg" for index in range(4)]
+    with pytest.raises(ConfigError, match="name the job's features"):
+        await take(stage.job(0, client, inputs=iter(uris), features=None))
+    check(await take(stage.job(0, client, inputs=iter(uris))), 4)
+
+
+async def test_inputs_that_never_come(stage: Stage, client: AsyncClient) -> None:
+    """A generator that waits for what never comes keeps neither the event loop nor the end of the job waiting."""
+    waiting, never = threading.Event(), threading.Event()
+
+    def uris() -> Iterator[str]:
+        yield from (f"gs://photos/{index}.jpg" for index in range(4))
+        waiting.set()
+        never.wait()
+
+    before = set(threading.enumerate())
+    job = stage.job(0, client, inputs=uris())
+    async with job:
+        async for _ in job:
+            break
+        await auntil(waiting.is_set, "the wait")
+    assert job.summary.end == "stopped"
+    (reader,) = [thread for thread in {*threading.enumerate()} - before if thread.name == "vision-grpc-inputs"]
+    assert reader.daemon
+    never.set()
+    reader.join(60)
+    assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("leave", ["cancel", "close"])
+async def test_left_while_it_begins(stage: Stage, client: AsyncClient, leave: str) -> None:
+    """A job that is cancelled or closed while its ledger is being opened closes it: the next one begins at once."""
+    opening, proceed = threading.Event(), threading.Event()
+
+    class Slow(Ledger):
+        def begin(self, settings: Any) -> None:
+            opening.set()
+            assert proceed.wait(60)
+            super().begin(settings)
+
+    job = stage.job(4, client, ledger=Slow(stage.folder / "job.db"))
+    task = asyncio.ensure_future(take(job))
+    await auntil(opening.is_set, "the opening of the ledger")
+    asyncio.get_running_loop().call_soon(proceed.set)
+    if leave == "cancel":
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        await job.close()
+        assert await task == []
+    assert not stage.submits()
+    check(await take(stage.job(4, client)), 4)
 
 
 async def test_a_job_is_iterated_once(stage: Stage, client: AsyncClient) -> None:
@@ -559,10 +698,11 @@ async def test_standing_is_read_beside_a_running_job(stage: Stage, client: Async
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=3))
     job = stage.job(40, client, images_in_flight=8)
     async with job:
-        async for _ in job.slices():
-            standing = read_standing(stage.folder / "job.db")
-            assert standing.job == job.job_id
-            assert 0 < sum(standing.progress.requests.values()) <= 10
+        with pytest.raises(JobIncomplete):
+            async for _ in job.slices():
+                standing = read_standing(stage.folder / "job.db")
+                assert standing.job == job.job_id
+                assert 0 < sum(standing.progress.requests.values()) <= 10
     standing = read_standing(stage.folder / "job.db")
     assert (standing.progress.total, standing.progress.ok, standing.progress.unknown) == (40, 36, 4)
     assert [lost.destination for lost in standing.unknown] == [lost.destination for lost in job.unknown]
@@ -577,6 +717,30 @@ async def test_drained_before_it_began(stage: Stage, client: AsyncClient) -> Non
     assert await take(job) == []
     assert job.summary.end == "drained"
     assert not stage.submits()
+
+
+def test_blocking_job_that_lacks_results(stage: Stage) -> None:
+    """A blocking job raises what is missing after the last result, and then ends; its summary says the same."""
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2))
+    uris = [f"gs://photos/{index}.jpg" for index in range(12)]
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db", "request_size": 4}
+    with run_job(uris, client=stage.client(), objects=stage.objects, grace=0.05, **settings) as job:
+        results = [next(job) for _ in range(8)]
+        with pytest.raises(JobIncomplete) as missing:
+            next(job)
+        assert next(job, None) is None
+    assert missing.value.unknown == job.summary.unknown
+    lost = range(missing.value.unknown[0].first, missing.value.unknown[0].first + 4)
+    assert {result.index for result in results} == set(range(12)) - {*lost}
+
+
+def test_blocking_job_fails_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The error that ends a blocking job is raised, and not reported a second time as one that nobody asked for."""
+    settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": stage.folder / "job.db"}
+    with pytest.raises(ConfigError, match="is a web address"):
+        list(run_job(["http://x/y.jpg"], client=stage.client(), objects=stage.objects, **settings))
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_blocking_job_drains(stage: Stage) -> None:

@@ -151,10 +151,24 @@ def test_resume_finds_everything(path: Path) -> None:
 
 def test_other_settings_are_refused(path: Path) -> None:
     """A resume with other settings is refused in words that name the setting and both values."""
-    begun(path).close()
+    ledger = begun(path)
+    ledger.plan([part(0, 1)])
+    ledger.close()
     with pytest.raises(LedgerError, match=r'features was \["text"\] and is now \["faces"\]'):
         begun(path, features=["faces"])
     begun(path).close()
+
+
+def test_ledger_without_requests_takes_other_settings(path: Path) -> None:
+    """A job whose first input was wrong leaves a ledger that the corrected job may use; one that was without any input is over."""
+    begun(path).close()
+    ledger = begun(path, features=["faces"])
+    assert ledger.settings["features"] == '["faces"]'
+    ledger.plan_ends(0)
+    ledger.close()
+    with pytest.raises(LedgerError, match="features was"):
+        begun(path)
+    begun(path, features=["faces"]).close()
 
 
 def test_one_writer_at_a_time(ledger: Ledger, path: Path) -> None:

@@ -10,6 +10,7 @@
     ├── WaitTimeout (TimeoutError)    the operation still runs: its name resumes the wait
     ├── ImageError                    one image of a request failed, the others did not
     ├── ResultsError                  an output object is missing, cut off or not what it should be
+    │   └── JobIncomplete             a job handed out all results but those of some requests: it is to be resumed
     └── LedgerError                   the journal of a job cannot be used
 
 None of them is a ``grpc.RpcError``; where one caused them it is chained as ``__cause__``. All of them pickle.
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from google.rpc.status_pb2 import Status
 
     from vision_grpc import v1, v1p4beta1
+    from vision_grpc._job.account import Unsettled
 
 __all__ = [
     "AuthError",
     "CallError",
     "ConfigError",
     "ImageError",
+    "JobIncomplete",
     "LedgerError",
     "OperationFailed",
     "ResultsError",
@@ -245,6 +248,32 @@ class ResultsError(VisionError):
     def __init__(self, message: str, *, uri: str) -> None:
         self.uri = uri
         super().__init__(message)
+
+
+class JobIncomplete(ResultsError):
+    """A job has handed out all results that it can, and some images have none. Nothing is lost: resume the job.
+
+    Attributes:
+        unreadable: The requests that are done, and whose results cannot all be read. A resume reads them again.
+        unknown: The requests of which it is not known whether the service accepted them. A resume looks again; with
+            ``resubmit_unknown=True`` it sends again what was proved not to have been accepted.
+        uri: The destination of the first of them all.
+    """
+
+    def __init__(self, *, unreadable: Sequence[Unsettled] = (), unknown: Sequence[Unsettled] = ()) -> None:
+        self.unreadable = tuple(unreadable)
+        self.unknown = tuple(unknown)
+        told = [
+            f"{what} of {sum(request.images for request in requests):,} images in {len(requests):,} requests, "
+            f"the first below {requests[0].destination} ({requests[0].reason})"
+            for what, requests in (
+                ("the results cannot be read", self.unreadable),
+                ("it is not known whether the service accepted, and billed, the sending", self.unknown),
+            )
+            if requests
+        ]
+        words = f"{'; '.join(told)}; nothing is lost: resume with the same inputs, settings and ledger"
+        super().__init__(words, uri=(*self.unreadable, *self.unknown)[0].destination)
 
 
 class LedgerError(VisionError):

@@ -17,19 +17,19 @@ from vision_grpc._job.desk import Desk
 from vision_grpc._job.planner import plan_all
 from vision_grpc._job.sender import Limits, Making, Sender
 from vision_grpc._job.service import ClientService, Service
-from vision_grpc._job.settings import check_settings, feature_prices, job_settings
+from vision_grpc._job.settings import check_arguments, check_settings, check_version, feature_prices, job_settings
 from vision_grpc._job.standing import Standing, read_standing
 from vision_grpc._job.template import Template
 from vision_grpc._job.watcher import Settler, watch
 from vision_grpc._results.join import ImageResult
-from vision_grpc.errors import ConfigError
+from vision_grpc.aio import AsyncClient
+from vision_grpc.errors import ConfigError, JobIncomplete, LedgerError
 from vision_grpc.ledger import Ledger
 from vision_grpc.objects import open_objects
 
 if TYPE_CHECKING:
     from vision_grpc import v1
     from vision_grpc._job.planner import JobInputs
-    from vision_grpc.aio import AsyncClient
     from vision_grpc.objects import Objects
     from vision_grpc.requests import FeatureLike
 
@@ -48,7 +48,8 @@ class AnnotationJob:
             async for result in job:
                 ...
 
-    A job that ended early, in whatever way, is resumed by making it again with the same inputs, settings and ledger.
+    An iteration that ends by itself has handed out every image, unless a cap, `drain` or `stop` ended it: whatever else keeps results
+    back is raised. A job that ended early, in whatever way, is resumed by making it again with the same inputs, settings and ledger.
 
     Results come at least once: a request counts as collected when the consumer asks for what follows its last result, and a resume
     hands out again what an uncollected one brought. At the service each image is sent once, and again only after a transient
@@ -105,8 +106,8 @@ class AnnotationJob:
             max_images: A cap on the images sent in all runs together, repetitions included. Only whole requests are sent.
             max_cost: A cap on what they cost by `prices`.
             prices: For a thousand images, by feature. They are the caller's: this package knows none.
-            resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job as
-                `unknown`, and wait for a resume that says so.
+            resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job in
+                JobIncomplete, and wait for a resume that says so.
             grace: Seconds within which the service shows, in its list of operations, what it has accepted. What was accepted later
                 than that would be paid twice with `resubmit_unknown`. The figure is ours, none is published.
             patience: Seconds for which the service may refuse every request, or be unreachable, before the job ends with that error.
@@ -117,6 +118,8 @@ class AnnotationJob:
         Raises:
             ConfigError: A setting is wrong.
         """
+        template = Template.of(features, image_context)
+        check_arguments(inputs, template, client, ledger)
         check_settings(
             output=output,
             request_size=request_size,
@@ -133,7 +136,7 @@ class AnnotationJob:
             patience=patience,
             submit_timeout=submit_timeout,
             parent=parent,
-            labels=labels or {},
+            labels={} if labels is None else labels,
         )
         self._inputs = inputs
         self._output = output if output.endswith("/") else output + "/"
@@ -148,9 +151,7 @@ class AnnotationJob:
             max_cost=max_cost,
             prices=feature_prices(prices),
         )
-        self._making = Making(
-            template=Template.of(features, image_context), batch_size=batch_size, parent=parent, labels=dict(labels or {})
-        )
+        self._making = Making(template=template, batch_size=batch_size, parent=parent, labels=dict(labels or {}))
         self._in_order = order == "input"
         self._attempts = attempts
         self._rest = rest
@@ -164,7 +165,7 @@ class AnnotationJob:
         self._sending: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._readers: ThreadPoolExecutor | None = None
-        self._begun = self._opened = False
+        self._beginning: asyncio.Future[Desk] | None = None
         self._draining = self._stopping = False
         self._summary: Summary | None = None
         self._last: Progress | None = None
@@ -197,12 +198,14 @@ class AnnotationJob:
             LedgerError: The ledger cannot be used: held by another process, of other inputs or settings, damaged, or the disk is full.
             ConfigError: An input is wrong.
             CallError, AuthError: The service refuses for a reason that another try does not change. Nothing is lost: resume.
+            JobIncomplete: After the last result: those of some requests are missing. Not where a cap, drain() or stop() ended the job.
         """
-        if self._begun or self._ending is not None:
+        if self._beginning is not None or self._ending is not None:
             raise ConfigError("a job is iterated once: make it again to resume it")
-        self._begun = True
+        self._beginning = asyncio.ensure_future(self._begin())
         try:
-            desk = await self._begin()
+            # A ledger that is being opened in a thread is not left open by a caller who is cancelled: the end waits for it.
+            desk = await asyncio.shield(self._beginning)
             delivery = Delivery(desk, self._attempts)
             async with contextlib.aclosing(delivery.by_input() if self._in_order else delivery.by_completion()) as slices:
                 async for results in slices:
@@ -210,6 +213,8 @@ class AnnotationJob:
             desk.delivered = not desk.stopped
         finally:
             await self._end()
+        if self._summary is not None and self._summary.end in ("unknown", "unreadable"):
+            raise JobIncomplete(unreadable=self._summary.unreadable, unknown=self._summary.unknown)
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Sends nothing more, and waits until nothing of the job runs at the service; the iteration then ends with what is there.
@@ -254,10 +259,16 @@ class AnnotationJob:
     async def _begin(self) -> Desk:
         self._readers = ThreadPoolExecutor(2, "vision-grpc-results")
         service = self._service(self._readers)
+        check_version(self._making, service)
+        if self._inputs is None and not self._ledger.path.exists():
+            raise LedgerError(f"there is no ledger {self._ledger.path} to resume from: name the inputs")
         settings = job_settings(self._output, self._size, self._making, service.version)
         await asyncio.get_running_loop().run_in_executor(self._readers, self._ledger.begin, settings)
-        self._opened = True
-        self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
+        try:
+            self._desk = desk = Desk(self._ledger, service, self._output, self._rest)
+        except BaseException:
+            self._ledger.close()
+            raise
         self.job_id = desk.job
         # Asked for before there was anything to drain or stop.
         if self._draining:
@@ -274,8 +285,6 @@ class AnnotationJob:
         return desk
 
     def _service(self, readers: ThreadPoolExecutor) -> Service:
-        from vision_grpc.aio import AsyncClient
-
         if not isinstance(self._client, AsyncClient):
             return self._client
         target = self._client.target
@@ -289,6 +298,8 @@ class AnnotationJob:
         await asyncio.shield(self._ending)
 
     async def _finish(self) -> None:
+        if self._beginning is not None:
+            await asyncio.gather(self._beginning, return_exceptions=True)
         desk, self._desk = self._desk, None
         if desk is not None:
             self._last = desk.account.progress(desk.clock())
@@ -307,8 +318,6 @@ class AnnotationJob:
                 self._summary = await desk.sum_up()
             finally:
                 await desk.close()
-        elif self._opened:
-            self._ledger.close()
         if self._readers is not None:
             # Where all was delivered they have nothing left to do; what is being read for a job that was left ends by itself.
             self._readers.shutdown(wait=desk is not None and desk.delivered, cancel_futures=True)
@@ -321,4 +330,5 @@ def run_job(inputs: JobInputs | None, *, client: AsyncClient, **settings: Any) -
         inputs, settings: As for `AnnotationJob`.
         client: Used by the job's own thread, and closed with the job.
     """
-    return JobRun(lambda: AnnotationJob(inputs, client=client, **settings), client.close)
+    job = AnnotationJob(inputs, client=client, **settings)
+    return JobRun(job, client.close)

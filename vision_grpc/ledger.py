@@ -59,7 +59,8 @@ class Ledger(LedgerReader):
         Requests that were being sent when the last writer ended become `unknown`.
 
         Args:
-            settings: All that decides what the requests mean; a ledger that was begun with other values is refused.
+            settings: All that decides what the requests mean; a ledger that was begun with other values is refused, unless it
+                holds no request yet.
 
         Raises:
             LedgerError: Another process writes it; it is of other settings, damaged, foreign, or has lost writes.
@@ -75,10 +76,10 @@ class Ledger(LedgerReader):
                 inserts: list[Statement] = [("INSERT INTO meta VALUES (?, ?)", item) for item in meta.items()]
                 create(self.path, [*((sql, ()) for sql in SCHEMA), *inserts])
             self._database = open_writer(self.path)
-            self._check_settings(wanted)
             self._writes = int(self._meta("writes"))  # type: ignore[call-overload]
             if self.resumed and self._lock.writes > self._writes:
                 raise LedgerError(self._lost(self._lock.writes - self._writes))
+            self._check_settings(wanted)
             self._lock.begin(self._writes)
             self._next = self._one("SELECT coalesce(max(number), 0) + 1 FROM requests", ())[0]
             facts = {"vision_ledger": str(self.path), "vision_job": self.job, "vision_writes": self._writes}
@@ -216,6 +217,10 @@ class Ledger(LedgerReader):
 
     def _check_settings(self, wanted: Mapping[str, str]) -> None:
         begun = self.settings
+        if begun != wanted and self.total is None and not self.planned_images():
+            # A job that failed at its very first input has decided nothing yet.
+            self._write([("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(wanted),))])
+            return
         for name in sorted({*wanted, *begun}):
             if begun.get(name) != wanted.get(name):
                 was, now = _short(begun.get(name)), _short(wanted.get(name))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vision_grpc._cli.output import row
 from vision_grpc._cli.progress import JobBar
 from vision_grpc._json.encode import dumps
-from vision_grpc.errors import LedgerError
+from vision_grpc.errors import JobIncomplete, LedgerError
 
 if TYPE_CHECKING:
     from vision_grpc.job import AnnotationJob, ImageResult, Summary
@@ -104,6 +104,8 @@ class Session:
                         lines.append(results[0].index, encoded)
                         for result, line in zip(named, encoded, strict=True):
                             self._told(result, line)
+            except JobIncomplete:
+                pass  # the summary says the same
             finally:
                 watcher.cancel()
                 for task in self._tasks:

@@ -22,8 +22,8 @@ class JobRun(Iterator["ImageResult"]):
     A KeyboardInterrupt in the iteration loses nothing: iterate on, after `drain(0)` for instance, or close.
     """
 
-    def __init__(self, make: Callable[[], AnnotationJob], finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._job = make()
+    def __init__(self, job: AnnotationJob, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._job = job
         self._finish = finish
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vision-grpc-job", daemon=True)
@@ -44,6 +44,7 @@ class JobRun(Iterator["ImageResult"]):
             try:
                 results = self._next.result()
             except Exception:
+                self._next = None
                 self.close()
                 raise
             self._next = None

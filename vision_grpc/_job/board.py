@@ -56,7 +56,7 @@ class Board:
         plans: Changes whenever a request is planned again, which may come before those planned already.
         head: The last index of the request that the consumer waits for, where it wants the order of the input; -1 otherwise.
         planned_all: The inputs were read to their end.
-        checked: The inputs were found to be those of the ledger: sending may begin.
+        checked: The inputs were found to be those of the ledger: sending and delivery may begin.
         draining: Nothing is sent any more.
         drained: The caller asked for that; a cap may have done it too.
         stopped: Nothing is waited for any more.

@@ -2,6 +2,7 @@
 
 A request is `collected` when the consumer asks for what comes after its last result. Until then a resume hands its results out
 again: nothing is lost between the service and the consumer, and only what the consumer had of an uncollected request comes twice.
+Nothing is handed out before the inputs were found to be the ledger's own: a resume with wrong ones takes nothing from the right one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Delivery:
     async def by_completion(self) -> AsyncGenerator[Slice, None]:
         """Each request's results once it ended; an image that is sent again comes with its last try."""
         desk = self._desk
+        if not await self._checked():
+            return
         while True:
             if desk.failure is not None:
                 raise desk.failure
@@ -69,6 +72,8 @@ class Delivery:
     async def by_input(self) -> AsyncGenerator[Slice, None]:
         """The results in the order of the input; one that is sent again holds up those after it."""
         desk = self._desk
+        if not await self._checked():
+            return
         cursor = -1
         while True:
             seen = desk.signal.moment
@@ -92,6 +97,15 @@ class Delivery:
             except ResultsError as error:
                 self._unreadable(row, error)
             cursor = row.first
+
+    async def _checked(self) -> bool:
+        """Waits until the inputs were compared with the ledger, also where the job drains; False where it was stopped before."""
+        desk = self._desk
+        while not (desk.checked or desk.stopped or desk.failure):
+            await desk.signal.wait(desk.signal.moment)
+        if desk.failure is not None:
+            raise desk.failure
+        return desk.checked
 
     async def _merged(self, row: Row, taken: list[Harvest]) -> AsyncGenerator[Slice, None]:
         """A request's results, those of images that were sent again in their places."""

@@ -7,15 +7,18 @@ so that a crash an hour later does not need them again, and the time left is kno
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from vision_grpc._job.template import Template
 from vision_grpc._ledger.part import Part
-from vision_grpc.errors import ConfigError, LedgerError
+from vision_grpc.errors import LedgerError
 
 if TYPE_CHECKING:
     from vision_grpc._job.desk import Desk
@@ -31,10 +34,10 @@ async def parts(inputs: JobInputs, size: int, template: Template) -> AsyncGenera
     Raises:
         ConfigError: An input is wrong; those before it have been yielded.
     """
-    if isinstance(inputs, str | bytes):
-        raise ConfigError("inputs must be several URIs or requests, not one string: write [uri]")
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "vision-grpc-inputs") as thread:
+    thread = InputThread()
+    whole = False
+    try:
         first = 0
         if isinstance(inputs, AsyncIterable):
             chunks = _asynchronous(inputs, size)
@@ -44,9 +47,45 @@ async def parts(inputs: JobInputs, size: int, template: Template) -> AsyncGenera
         async for items in chunks:
             yield await loop.run_in_executor(thread, template.pack, first, items)
             first += len(items)
+        whole = True
+    finally:
+        thread.shutdown(wait=whole)
 
 
-async def _synchronous(read: Callable[[], list[JobInput]], thread: ThreadPoolExecutor) -> AsyncGenerator[list[JobInput], None]:
+class InputThread(Executor):
+    """One thread for all of a job's inputs, which may be bound to it as a database's cursor is.
+
+    It keeps neither the event loop nor the process from ending: what it waits for in the caller's code may never come.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="vision-grpc-inputs", daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._calls.put((future, partial(function, *arguments, **named)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the thread after the calls that it was given, the last of which may never return."""
+        self._calls.put(None)
+        if wait:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            del call, future, function  # it holds no images while it waits
+
+
+async def _synchronous(read: Callable[[], list[JobInput]], thread: Executor) -> AsyncGenerator[list[JobInput], None]:
     loop = asyncio.get_running_loop()
     while items := await loop.run_in_executor(thread, read):
         yield items
@@ -64,7 +103,7 @@ async def _asynchronous(inputs: AsyncIterable[JobInput], size: int) -> AsyncGene
 
 
 async def plan_all(desk: Desk, inputs: JobInputs | None, size: int, template: Template) -> None:
-    """Writes the inputs into the ledger, or compares them with it; only then is anything sent.
+    """Writes the inputs into the ledger, or compares them with it; only then is anything sent or handed out.
 
     Raises:
         ConfigError: An input is wrong.
@@ -78,6 +117,10 @@ async def plan_all(desk: Desk, inputs: JobInputs | None, size: int, template: Te
         read = total
     else:
         read = 0
+        if not planned and total is None:
+            # There is nothing to compare with.
+            desk.checked = True
+            desk.signal.set()
         async with aclosing(parts(inputs, size, template)) as pieces:
             async for part in pieces:
                 if part.first < planned:
