@@ -248,6 +248,46 @@ def test_killed(server: Emulator, tmp_path: Path) -> None:
     assert "1 of 1 image annotated" in finished.stdout
 
 
+@pytest.mark.parametrize("place", ["out", "gs://results/run/"])
+@pytest.mark.parametrize("more", [(), ("--format", "html,parquet")])
+def test_a_finished_job_again(place: str, more: tuple[str, ...], server: Emulator, tmp_path: Path) -> None:
+    """The command of a complete job, run again, leaves its results as they are, and makes another format of them where one is asked for."""
+    local = place == "out"
+    words = (str(IMAGES / "swatches.png") if local else "gs://pictures/swatches.png", "--features", "properties", "--output", place)
+    results = tmp_path / ("out" if local else "bucket/run") / "results.jsonl"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return submit(*words, cwd=tmp_path) if local else cloud(server, tmp_path, *words)
+
+    assert run(*words, "--job", "w.db").returncode == 0
+    first = results.read_bytes()
+    assert b"swatches.png" in first
+    again = run(*words, "--job", "w.db", *more)
+    assert again.returncode == 0, again.stderr
+    assert results.read_bytes() == first
+    if more:
+        assert "swatches.png" in results.with_name("report.html").read_text()
+        assert parquet_rows(results.with_name("results.parquet")) == 1
+
+
+def parquet_rows(path: Path) -> int:
+    import pyarrow.parquet
+
+    return int(pyarrow.parquet.read_table(path).num_rows)
+
+
+def test_a_finished_job_without_its_lines(tmp_path: Path) -> None:
+    """Where the lines beside a complete ledger were taken away, the published results stay and the command says so."""
+    words = (IMAGES / "swatches.png", "--features", "properties", "--output", "out", "--job", "w.db")
+    assert submit(*words, cwd=tmp_path).returncode == 0
+    first = (tmp_path / "out/results.jsonl").read_bytes()
+    (tmp_path / "w.db.results.jsonl").unlink()
+    again = submit(*words, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "should hold the results of 1 image, and holds 0" in again.stderr
+    assert (tmp_path / "out/results.jsonl").read_bytes() == first
+
+
 def test_other_inputs(server: Emulator, tmp_path: Path) -> None:
     """A ledger of other inputs or settings is refused in words, and nothing is sent."""
     assert cloud(server, tmp_path, *WORDS, "--job", "nightly.db").returncode == 0

@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     waiting.add_argument("--wait", action="append", metavar="NAME", help="wait for an operation that runs already; repeat for several")
     waiting.add_argument("--timeout", type=_positive, metavar="SECONDS", help="give up waiting, not the operation, after this long")
     job = command.add_argument_group("jobs")
-    job.add_argument("--job", metavar="FILE", help="keep the job's ledger here; the same command again resumes it")
+    job.add_argument("--job", metavar="FILE", help="keep the job's ledger here, and its results beside it; the same command again resumes it")
     job.add_argument("--status", metavar="FILE", help="show how the job with this ledger stands, without disturbing it")
     job.add_argument("--attempts", type=_whole, metavar="N", help="how often an image that fails for a passing reason is sent (default 3)")
     job.add_argument(

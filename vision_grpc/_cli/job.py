@@ -188,7 +188,8 @@ class JobCommand:
 
     def _forget(self) -> None:
         """Removes the ledger of a job that nobody asked to keep, and that is complete."""
-        for path in self._ledger.parent.glob(f"{self._ledger.stem}.*"):
+        # The results last: a ledger without them could never be published again.
+        for path in sorted(self._ledger.parent.glob(f"{self._ledger.stem}.*"), key=self._lines.__eq__):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._ledger.parent.rmdir()

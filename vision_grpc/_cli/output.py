@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vision_grpc import v1
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._json.encode import dumps
 from vision_grpc._objects.whole_file import whole_file
-from vision_grpc.errors import ImageError
+from vision_grpc.errors import ImageError, LedgerError
 from vision_grpc.messages import from_json, to_dict
 from vision_grpc.objects import Objects
 from vision_grpc.results import ImageResult
@@ -83,33 +82,45 @@ class Publisher:
         """Puts results.jsonl in its place, makes the other formats of it, and says what came out.
 
         Args:
-            lines: The finished results.jsonl, which is moved or copied away.
+            lines: The finished results.jsonl; it stays, for a run that publishes another format of it.
             picture: Loads an image by its name, for the report.
             ok, failed: Images of the whole job, where earlier runs showed some of them.
 
         Returns:
             The exit code: 1 where images failed.
+
+        Raises:
+            LedgerError: `lines` does not hold a line for every image; nothing is written.
         """
         good, bad = self._counts[True] if ok is None else ok, self._counts[False] if failed is None else failed
         with contextlib.ExitStack() as stack:
             remote = "://" in self._output
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if remote else Path(self._output)
             place = folder / FILES["jsonl"]
-            if lines.exists():
-                with whole_file(place) as target, lines.open("rb") as source:
-                    shutil.copyfileobj(source, target)
+            with whole_file(place) as target, lines.open("rb") as source:
+                _copy(source, target, lines, good + bad)
             for name in self._formats:
                 _write(name, read_rows(place), folder / FILES[name], picture)
             if remote:
                 for path in sorted(folder.iterdir()):
                     self._objects.write(f"{self._output}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
-        lines.unlink(missing_ok=True)
         shown = self._counts.total()
         if shown > _SHOWN:
             self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
         files = ", ".join(f"{self._output}/{FILES[name]}" for name in ("jsonl", *self._formats))
         self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: Path, images: int) -> None:
+    number = 0
+    for number, line in enumerate(source, 1):
+        target.write(line)
+    if number != images:
+        raise LedgerError(
+            f"{path} should hold the results of {count(images, "image")}, and holds {number:,}: it was changed since, and nothing was written; "
+            "put it back, or read what the service wrote below --output"
+        )
 
 
 def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:
