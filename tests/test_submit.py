@@ -1,6 +1,7 @@
 """The command line as a person or a script meets it: a process of its own, its two outputs, its exit code."""
 
 import json
+import logging
 import os
 import pty
 import shutil
@@ -16,6 +17,7 @@ import grpc
 import matplotlib
 import pytest
 
+from vision_grpc._cli.session import Held
 from vision_grpc.emulator import Emulator, Fault
 
 ROOT = Path(__file__).parents[1]
@@ -445,6 +447,91 @@ def test_wait_without_its_bucket(server: Emulator, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--bucket NAME=FOLDER" in done.stderr
     assert not server.calls
+
+
+def test_no_server(tmp_path: Path) -> None:
+    """A server that does not run is said after the client's connect time, exit code 3; the job is kept, and nothing was sent."""
+    (tmp_path / "out").mkdir()
+    words = ["gs://photos/a.jpg", "--features", "text", "--output", "gs://out/r/", "--bucket", "out=out", "--job", "a.db"]
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST="127.0.0.1:1")
+    assert done.returncode == 3
+    assert "no connection to 127.0.0.1:1 within 10 s, nothing was sent" in done.stderr
+    assert "Resume: the same command" in done.stderr
+    assert json.loads(submit("--status", "a.db", "--json", cwd=tmp_path).stdout)["progress"]["sent"] == 0
+
+
+def test_interrupt_without_a_server(tmp_path: Path) -> None:
+    """Ctrl-C where nothing runs does not promise to wait for what runs; exit code 130."""
+    (tmp_path / "out").mkdir()
+    words = ["gs://photos/a.jpg", "--features", "text", "--output", "gs://out/r/", "--bucket", "out=out", "--job", "a.db"]
+    command = [sys.executable, "-m", "vision_grpc.submit", *words]
+    environment = clean(VISION_EMULATOR_HOST="127.0.0.1:1")
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert "annotating 1 image" in process.stdout.readline()
+    while not (tmp_path / "a.db").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "sending nothing more" in out
+    assert "runs at the service" not in out
+
+
+def test_sending_is_held() -> None:
+    """Whenever a job's log says that sending is held, a line says why; at once, and then once a minute."""
+    said: list[str] = []
+    held = Held(said.append)
+    for seconds in (1000.0, 1010.0, 1061.0):
+        facts = {"vision_share": 1.0, "vision_error": "no connection to b:1", "created": seconds}
+        held.handle(logging.makeLogRecord({"levelno": logging.WARNING, **facts}))
+    held.handle(logging.makeLogRecord({"levelno": logging.WARNING, "created": 2000.0}))
+    assert said == ["sending is held, and tried again: no connection to b:1"] * 2
+
+
+def test_unknown_output_bucket(server: Emulator, tmp_path: Path) -> None:
+    """An output bucket that is not among --bucket is noticed before anything is sent."""
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://elsewhere/run/"]
+    done = cloud(server, tmp_path, *words)
+    assert done.returncode == 2
+    assert "--output gs://elsewhere/run/ could not be read: There is no bucket 'elsewhere'" in done.stderr
+    name = "projects/p/operations/0123456789abcdef"
+    assert cloud(server, tmp_path, "--wait", name, "--output", "gs://elsewhere/run/").returncode == 2
+    assert not server.calls
+
+
+@pytest.mark.parametrize(
+    ("redirection", "words", "code", "said"),
+    [
+        (">&-", "", 0, ""),
+        (">/dev/full", "", 0, ""),
+        ("2>&-", "--json", 0, ""),
+        ("2>/dev/full", "--json", 0, ""),
+        (">&- 2>&-", "", 0, ""),
+        ("<&- >&- 2>&-", "", 0, ""),
+        (">&-", "--json", 8, "standard output cannot be written: it is closed"),
+        (">/dev/full", "--json", 8, "standard output cannot be written: No space left on device"),
+        (">/dev/full", "--json --quiet", 8, "standard output cannot be written: No space left on device"),
+    ],
+)
+def test_unwritable_streams(redirection: str, words: str, code: int, said: str, tmp_path: Path) -> None:
+    """Words that nobody can read do not stop the work; results that cannot be written for --json do, in a sentence and with exit code 8."""
+    command = f"{sys.executable} -m vision_grpc.submit {IMAGES}/swatches.png --features properties --output out {words} {redirection}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert code or len(rows(tmp_path / "out/results.jsonl")) == 1
+
+
+def test_closed_output_of_status(tmp_path: Path) -> None:
+    """--status says so too, where its table cannot be written; wrong usage stays exit code 2 where nobody can read why."""
+    command = f"{sys.executable} -m vision_grpc.submit"
+    assert submit(IMAGES / "swatches.png", "--features", "properties", "--output", "out", "--job", "w.db", cwd=tmp_path).returncode == 0
+    for words, code in (("--status w.db >/dev/full", 8), ("--status w.db --json >&-", 8), ("--frobnicate 2>&-", 2), ("2>&-", 2)):
+        done = subprocess.run(f"{command} {words}", shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 
 
 def test_help(tmp_path: Path) -> None:

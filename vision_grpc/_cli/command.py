@@ -17,39 +17,70 @@ from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
 from vision_grpc.config import Retry
-from vision_grpc.errors import ConfigError
+from vision_grpc.errors import ConfigError, VisionError
 from vision_grpc.objects import LocalObjects, Objects, open_objects
 from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_labels, check_uri, feature
 
 
+class Unwritable(VisionError):
+    """What a machine was to read cannot be written to standard output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Where words go: results and names to standard output where `machine` reads it, what is for a person then to standard error."""
+    """Where words go: results and names to standard output where `machine` reads it, what is for a person then to standard error.
 
-    out: TextIO
+    A stream is None where the shell closed it. Words that nobody can read are left unsaid; data that cannot be written end the work.
+    """
+
+    out: TextIO | None
+    err: TextIO | None
     machine: bool
     quiet: bool
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Voice:
-        return cls(sys.stdout, options.json or options.no_wait, options.quiet)
+        return cls(sys.stdout, sys.stderr, options.json or options.no_wait, options.quiet)
 
     def say(self, text: str) -> None:
         """Words for a person."""
         if not self.quiet:
-            self._print(text + "\n", sys.stderr if self.machine else self.out)
+            _words(text, self.err if self.machine else self.out)
+
+    def warn(self, text: str) -> None:
+        """Words about what went wrong, also for who asked for quiet."""
+        _words(text, self.err)
 
     def data(self, text: str) -> None:
-        """A line for a machine."""
-        self._print(text, self.out)
+        """A line for a machine.
 
-    def _print(self, text: str, stream: TextIO) -> None:
-        # A reader that goes away, as head does, ends the reading and not the work.
+        Raises:
+            Unwritable: It cannot be written. A reader that goes away, as head does, ends the reading and not the work.
+        """
+        if self.out is None:
+            raise Unwritable("standard output cannot be written: it is closed")
         try:
-            stream.write(text)
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            _silence(self.out)
+            if not isinstance(error, BrokenPipeError):
+                raise Unwritable(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _words(text: str, stream: TextIO | None) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    # What its buffer still holds would fail once more when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,8 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         OSError: A bucket that a pattern or --stage names cannot be used.
     """
     _check_mode(options)
+    if voice.machine and voice.out is None:
+        raise Unwritable("standard output cannot be written: it is closed")
     if options.job and Path(options.job).is_dir():
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
@@ -183,6 +216,19 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
             "say which folder that bucket is with --bucket NAME=FOLDER, or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return open_objects(place)[0]
+
+
+def check_readable(found: Objects, output: str) -> None:
+    """Notices before anything is sent, and paid for, that what the service would write to `output` could not be read.
+
+    Raises:
+        ConfigError: There is no such bucket.
+        OSError: It cannot be listed.
+    """
+    try:
+        next(iter(found.list(output)), None)
+    except FileNotFoundError as error:
+        raise ConfigError(f"--output {output} could not be read: {error}") from error
 
 
 def client_settings(options: argparse.Namespace) -> dict[str, object]:

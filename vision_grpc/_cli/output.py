@@ -66,7 +66,8 @@ class Publisher:
     """
 
     def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice) -> None:
-        self._output = output.rstrip("/")
+        self._remote = "://" in output
+        self._output = output.rstrip("/") if self._remote else str(Path(output))
         self._formats = [name for name in formats if name != "jsonl"]
         self._objects = objects
         self._voice = voice
@@ -94,32 +95,32 @@ class Publisher:
         """
         good, bad = self._counts[True] if ok is None else ok, self._counts[False] if failed is None else failed
         with contextlib.ExitStack() as stack:
-            remote = "://" in self._output
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if remote else Path(self._output)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if self._remote else Path(self._output)
             place = folder / FILES["jsonl"]
             with whole_file(place) as target, lines.open("rb") as source:
                 _copy(source, target, lines, good + bad)
             for name in self._formats:
                 _write(name, read_rows(place), folder / FILES[name], picture)
-            if remote:
+            if self._remote:
                 for path in sorted(folder.iterdir()):
                     self._objects.write(f"{self._output}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
         shown = self._counts.total()
         if shown > _SHOWN:
             self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
-        files = ", ".join(f"{self._output}/{FILES[name]}" for name in ("jsonl", *self._formats))
+        files = ", ".join(f"{self._output.rstrip('/')}/{FILES[name]}" for name in ("jsonl", *self._formats))
         self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
 
 
 def _copy(source: BinaryIO, target: BinaryIO, path: Path, images: int) -> None:
-    number = 0
-    for number, line in enumerate(source, 1):
+    lines = 0
+    for line in source:
         target.write(line)
-    if number != images:
+        lines += 1
+    if lines != images:
         raise LedgerError(
-            f"{path} should hold the results of {count(images, "image")}, and holds {number:,}: it was changed since, and nothing was written; "
-            "put it back, or read what the service wrote below --output"
+            f"{path} should hold the results of {count(images, 'image')}, and holds {lines:,}: it was changed since, and nothing was "
+            "written; put it back, or read what the service wrote below --output"
         )
 
 
