@@ -374,6 +374,24 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["--uris-from", "/dev/null", "--features", "text", "--output", "gs://bkt/x"], "/dev/null is empty"),
         (["a.png", "--status", "a.db"], "--status only looks"),
         (["--wait", "operations/1", "a.png"], "--wait takes up"),
+        (["--wait", "operations/1", "--max-images", "5"], "leave --max-images out"),
+        (["--wait", "operations/1", "--resubmit-unknown"], "leave --resubmit-unknown out"),
+        (["--wait", "operations/1", "--status", "a.db"], "leave --wait out"),
+        (["--status", "a.db", "--format", "html"], "leave --format out"),
+        *(
+            (["gs://bkt/c", "--features", "text", "--output", "gs://bkt/x", "--no-wait", *words], f"leave {words[0]} out")
+            for words in (
+                ["--max-images", "5"],
+                ["--max-cost", "5"],
+                ["--attempts", "2"],
+                ["--resubmit-unknown"],
+                ["--images-in-flight", "5"],
+                ["--requests-per-minute", "5"],
+                ["--format", "html"],
+                ["--timeout", "5"],
+                ["--job", "a.db"],
+            )
+        ),
         (["--uris-from", "nowhere.txt", "--features", "text", "--output", "gs://b/x"], "nowhere.txt cannot be read"),
         (["--frobnicate"], "unrecognized arguments"),
     ],

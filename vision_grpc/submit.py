@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--format",
         type=_formats,
-        default=["jsonl"],
+        default=[],
         metavar="LIST",
         help="besides results.jsonl: html (report.html, to look at) and parquet (results.parquet), separated by commas",
     )

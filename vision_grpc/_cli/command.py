@@ -137,6 +137,20 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
 
+_CLOUD = frozenset({"location", "project", "quota_project", "endpoint", "bucket"})
+_ASKED = frozenset({"inputs", "uris_from", "uri_column", "features", "stage", "max_results", "model", "language", "aspect_ratio"})
+_MODES = (
+    ("status", frozenset({"json", "quiet"}), "only looks at a job"),
+    ("wait", _CLOUD | {"output", "timeout", "format", "json", "quiet"}, "takes up operations that run already"),
+    (
+        "no_wait",
+        _CLOUD | _ASKED | {"output", "batch_size", "label", "json", "quiet"},
+        "starts operations and neither follows nor repeats them",
+    ),
+)
+"""What each mode that is not a job takes besides --api-version; anything else would be ignored, and may be meant to limit what is paid."""
+
+
 def _check_mode(options: argparse.Namespace) -> None:
     # Python hands over bytes that are no UTF-8 as lone surrogates. Local paths may hold them, what is sent to the service may not.
     for name in ("language", "model", "label", "project", "quota_project", "stage"):
@@ -147,12 +161,14 @@ def _check_mode(options: argparse.Namespace) -> None:
         if not all(text.isprintable() for text in texts):  # a surrogate is not
             raise ConfigError(f"--{name.replace('_', '-')} holds something that is not text: write it in printable characters")
     check_labels(dict(options.label or ()))
-    if options.wait and (options.inputs or options.uris_from or options.no_wait or options.job or options.status):
-        raise ConfigError("--wait takes up operations that run already: leave inputs, --uris-from, --no-wait, --job and --status out")
-    if options.status and (options.inputs or options.uris_from or options.job):
-        raise ConfigError("--status only looks at a job: leave inputs, --uris-from and --job out")
-    if options.no_wait and options.job:
-        raise ConfigError("--no-wait starts operations without a job: leave --job out, or let the job wait")
+    for mode, taken, words in _MODES:
+        if getattr(options, mode):
+            given = [
+                name for name, value in vars(options).items() if value and name not in taken and name != mode and name != "api_version"
+            ]
+            if given:
+                name = "inputs" if given[0] == "inputs" else f"--{given[0].replace('_', '-')}"
+                raise ConfigError(f"--{mode.replace('_', '-')} {words}: leave {name} out")
     if options.max_cost is not None and not options.price:
         raise ConfigError("--max-cost needs prices: say what a thousand images cost, as --price text=1.50")
     for name, _ in options.price or ():
