@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, pictures, read_list, stage
+from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, named, pictures, read_list, stage
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
@@ -189,7 +189,7 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
         uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
     voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
     there = [word for word in words if word.startswith("gs://")]
-    return Inputs([*here, *there], [*uris, *there])
+    return Inputs([*named(here), *there], [*uris, *there])
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
@@ -210,10 +210,10 @@ def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
         )
     if options.no_wait:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
-    if Path(output).exists() and not Path(output).is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):  # noqa: PTH110, PTH112 - False, not an error, for a name that is too long
         raise ConfigError(f"--output {output} is a file: name a folder")
     for name in FILES.values():
-        if (Path(output) / name).is_dir():
+        if os.path.isdir(Path(output) / name):  # noqa: PTH112
             raise ConfigError(f"--output {output}: {Path(output) / name} is a folder, where that file will be written: move it away")
     return output
 
