@@ -17,8 +17,11 @@ import grpc
 import matplotlib
 import pytest
 
+from vision_grpc._cli.command import Voice
+from vision_grpc._cli.output import Publisher
 from vision_grpc._cli.session import Held
 from vision_grpc.emulator import Emulator, Fault
+from vision_grpc.objects import LocalFiles
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "examples/images"
@@ -550,6 +553,72 @@ def test_closed_output_of_status(tmp_path: Path) -> None:
     for words, code in (("--status w.db >/dev/full", 8), ("--status w.db --json >&-", 8), ("--frobnicate 2>&-", 2), ("2>&-", 2)):
         done = subprocess.run(f"{command} {words}", shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+def begin(server: Emulator, tmp_path: Path, uri: str = "gs://pictures/swatches.png", output: str = "gs://results/run/") -> str:
+    """Starts an operation with --no-wait; returns its name."""
+    started = cloud(server, tmp_path, uri, "--features", "properties", "--output", output, "--no-wait")
+    assert started.returncode == 0, started.stderr
+    return started.stdout.strip()
+
+
+def test_wait_for_one_that_failed(server: Emulator, tmp_path: Path) -> None:
+    """Of several operations the results of those that ended well are written; the others are said, and the exit code is not 0."""
+    good = begin(server, tmp_path)
+    bad = begin(server, tmp_path, output="gs://elsewhere/run/")
+    gone = "projects/p/operations/0123456789abcdef"
+    done = cloud(server, tmp_path, "--wait", bad, "--wait", good, "--wait", gone, "--output", "gs://results/run/")
+    assert done.returncode == 3
+    assert "Error writing final output to: gs://elsewhere/run/" in done.stderr
+    assert gone in done.stderr or "NOT_FOUND" in done.stderr
+    assert [row["uri"] for row in rows(tmp_path / "bucket/run/results.jsonl")] == ["gs://pictures/swatches.png"]
+
+
+def test_wait_for_the_same_twice(server: Emulator, tmp_path: Path) -> None:
+    """An operation that is named twice, also in two of the four shapes of its name, counts once."""
+    name = begin(server, tmp_path)
+    shapes = [name, name, name[name.index("operations/") :]]
+    words = [word for shape in shapes for word in ("--wait", shape)]
+    done = cloud(server, tmp_path, *words, "--output", "gs://results/run/")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 image annotated" in done.stdout
+
+
+def test_wait_whose_results_are_gone(server: Emulator, tmp_path: Path) -> None:
+    """Where an operation is done and its results cannot be read, the way to read them again is said, not that it runs on."""
+    name = begin(server, tmp_path)
+    assert cloud(server, tmp_path, "--wait", name).returncode == 0
+    for shard in (tmp_path / "bucket").rglob("output-*.json"):
+        shard.unlink()
+    done = cloud(server, tmp_path, "--wait", name)
+    assert done.returncode == 3
+    assert f"this operation is done; read the results again by: python -m vision_grpc.submit --wait {name}" in done.stderr
+    assert "runs on" not in done.stderr
+
+
+def test_resume_line_of_an_emulator(server: Emulator, tmp_path: Path) -> None:
+    """--no-wait without --bucket says in its resume line which bucket must be named to read the results."""
+    words = ["gs://pictures/swatches.png", "--features", "properties", "--output", "gs://results/run/", "--no-wait"]
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
+    assert done.stderr.rstrip().endswith("--output gs://results/run/ --bucket results=FOLDER")
+
+
+def test_terminated_wait(server: Emulator, tmp_path: Path) -> None:
+    """SIGTERM ends --wait as Ctrl-C does, with the line that waits again; exit code 143."""
+    server.faults.add(Fault.stall())
+    name = begin(server, tmp_path)
+    process = start(server, tmp_path, "--wait", name)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    assert f"terminated. this operation runs on, and is taken up again by: python -m vision_grpc.submit --wait {name}" in err
+
+
+def test_output_at_the_root(tmp_path: Path) -> None:
+    """--output / means the root of the file system, not the current directory."""
+    voice = Voice(None, None, machine=False, quiet=True)
+    assert Publisher("/", (), LocalFiles(), voice).place == "/"
+    assert Publisher("gs://results/run//", (), LocalFiles(), voice).place == "gs://results/run"
 
 
 def test_help(tmp_path: Path) -> None:

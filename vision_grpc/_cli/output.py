@@ -63,11 +63,14 @@ class Publisher:
         formats: Of FILES; results.jsonl is always written.
         objects: What serves `output` where it is in a bucket.
         voice: Where the words go.
+
+    Attributes:
+        place: `output` as the files' names begin.
     """
 
     def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice) -> None:
         self._remote = "://" in output
-        self._output = output.rstrip("/") if self._remote else str(Path(output))
+        self.place = output.rstrip("/") if self._remote else str(Path(output))
         self._formats = [name for name in formats if name != "jsonl"]
         self._objects = objects
         self._voice = voice
@@ -95,7 +98,7 @@ class Publisher:
         """
         good, bad = self._counts[True] if ok is None else ok, self._counts[False] if failed is None else failed
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if self._remote else Path(self._output)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if self._remote else Path(self.place)
             place = folder / FILES["jsonl"]
             with whole_file(place) as target, lines.open("rb") as source:
                 _copy(source, target, lines, good + bad)
@@ -103,11 +106,11 @@ class Publisher:
                 _write(name, read_rows(place), folder / FILES[name], picture)
             if self._remote:
                 for path in sorted(folder.iterdir()):
-                    self._objects.write(f"{self._output}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
+                    self._objects.write(f"{self.place}/{path.name}", path.read_bytes(), _CONTENT_TYPES[path.suffix])
         shown = self._counts.total()
         if shown > _SHOWN:
             self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
-        files = ", ".join(f"{self._output.rstrip('/')}/{FILES[name]}" for name in ("jsonl", *self._formats))
+        files = ", ".join(f"{self.place.rstrip('/')}/{FILES[name]}" for name in ("jsonl", *self._formats))
         self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
 
