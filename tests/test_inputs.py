@@ -1,6 +1,7 @@
 """What the command line's inputs stand for: patterns, lists and staged pictures."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,27 +50,33 @@ def test_bad_patterns(bucket: LocalObjects, pattern: str, sentence: str) -> None
 @pytest.mark.parametrize(
     ("name", "text", "column"),
     [
-        ("list.txt", "gs://b/1.jpg\n\n  gs://b/2, two.jpg \r\n", None),
-        ("list.jsonl", '{"uri": "gs://b/1.jpg", "n": 1}\n{"uri": "gs://b/2, two.jpg"}\n', None),
-        ("list", '{"image": "gs://b/1.jpg"}\n{"image": "gs://b/2, two.jpg"}\n', "image"),
-        ("list.csv", 'id,uri\n1,gs://b/1.jpg\n2,"gs://b/2, two.jpg"\n3,\n', None),
-        ("list.tsv", 'id,image\n1,gs://b/1.jpg\n2,"gs://b/2, two.jpg"\n', "image"),
-        ("bom.txt", "\ufeffgs://b/1.jpg\ngs://b/2, two.jpg", None),
+        ("list.txt", "gs://bkt/1.jpg\n\n  gs://bkt/2, two.jpg \r\n", None),
+        ("list.jsonl", '{"uri": "gs://bkt/1.jpg", "n": 1}\n{"uri": "gs://bkt/2, two.jpg"}\n', None),
+        ("list", '{"image": "gs://bkt/1.jpg"}\n{"image": "gs://bkt/2, two.jpg"}\n', "image"),
+        ("list.csv", 'id,uri\n1,gs://bkt/1.jpg\n2,"gs://bkt/2, two.jpg"\n3,\n', None),
+        ("list.tsv", 'id,image\n1,gs://bkt/1.jpg\n2,"gs://bkt/2, two.jpg"\n', "image"),
+        ("bom.txt", "\ufeffgs://bkt/1.jpg\ngs://bkt/2, two.jpg", None),
     ],
 )
 def test_lists(tmp_path: Path, name: str, text: str, column: str | None) -> None:
     """Text, JSON Lines and CSV with a named column list the same inputs."""
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert read_list(str(tmp_path / name), column) == ["gs://b/1.jpg", "gs://b/2, two.jpg"]
+    assert read_list(str(tmp_path / name), column) == ["gs://bkt/1.jpg", "gs://bkt/2, two.jpg"]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("list.csv", "id,image\n1,gs://b/1.jpg\n", "has no column 'uri'; it has id, image"),
-        ("list.jsonl", '{"uri": "gs://b/1.jpg"}\n{"url": "gs://b/2.jpg"}\n', "line 2 has no 'uri'"),
-        ("list.jsonl", '{"uri": "gs://b/1.jpg"}\n{"uri": \n', "line 2 is not a JSON object"),
+        ("list.csv", "id,image\n1,gs://bkt/1.jpg\n", "has no column 'uri'; it has id, image"),
+        ("list.jsonl", '{"uri": "gs://bkt/1.jpg"}\n{"url": "gs://bkt/2.jpg"}\n', "line 2 has no 'uri'"),
+        ("list.jsonl", '{"uri": "gs://bkt/1.jpg"}\n{"uri": \n', "line 2 is not a JSON object"),
         ("list.jsonl", '{"uri": 7}\n', "line 1: 'uri' is not a string"),
+        ("list.jsonl", '{"uri": ' + "[" * 100_000, "list.jsonl, line 1 is not a JSON object: it is nested too deeply"),
+        ("list.csv", "uri\ngs://bkt/1.jpg\n\n" + "x" * 200_000 + "\n", "list.csv, line 4 is not CSV: field larger than field limit"),
+        ("list.csv", "uri\ngs://bkt/1.jpg\ngs://bkt\n", "list.csv, line 3: 'gs://bkt' does not name a bucket and an object"),
+        ("list.txt", "gs://bkt/1.jpg\n\n# a comment\n", "list.txt, line 3: # a comment does not exist"),
+        ("list.txt", "https://example.com/1.jpg\n", "list.txt, line 1: .* neither a gs:// URI nor a local path"),
+        ("list.txt", "x" * 5000, "line 1: x{200}… cannot be read: File name too long"),
     ],
 )
 def test_bad_lists(tmp_path: Path, name: str, text: str, sentence: str) -> None:
@@ -94,6 +101,15 @@ def test_each_input_once(tmp_path: Path) -> None:
     assert [Path(name).name for name in found.names] == ["photo2.jpg", "photo10.JPG", "a.webp"]
     assert found.local
     assert len(set(found.uris)) == 3
+
+
+def test_names_that_look_alike(tmp_path: Path) -> None:
+    """A file whose name holds the byte 0xff and one named by the four characters that stand for it are two pictures."""
+    for name in (b"x\xff.png", b"x\\xff.png"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    found = collect([str(tmp_path)])
+    assert len(set(found.names)) == len(set(found.uris)) == 2
+    assert {os.fsencode(Path(path).name) for path in found.paths.values()} == {b"x\xff.png", b"x\\xff.png"}
 
 
 def test_stage(tmp_path: Path) -> None:
@@ -129,6 +145,16 @@ def test_submit_pattern(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     uris = [json.loads(line)["uri"] for line in done.stdout.splitlines()]
     assert uris == [f"gs://pictures/{name}.jpg" for name in ("broken", "landscape", "rotated")]
+
+
+def test_awkward_names(tmp_path: Path) -> None:
+    """A name that no file can have is wrong usage in one sentence; standard input may begin with a byte order mark."""
+    for words in (["x" * 300, "--output", "out"], [str(IMAGES), "--output", "x" * 300]):
+        done = submit(*words, "--features", "properties", cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert "File name too long" in done.stderr
+    words = ["--uris-from", "-", "--features", "properties", "--output", "out"]
+    assert submit(*words, cwd=tmp_path, stdin=f"\ufeff{IMAGES}/swatches.png\n").returncode == 0
 
 
 def test_standard_input(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line as a person or a script meets it: a process of its own, its two outputs, its exit code."""
 
 import json
+import logging
 import os
 import pty
 import shutil
@@ -17,9 +18,12 @@ import pytest
 
 from tests.until import until
 from vision_grpc import v1, v1p4beta1
-from vision_grpc._cli.output import read_rows, row
+from vision_grpc._cli.command import Voice
+from vision_grpc._cli.output import Publisher, read_rows, row
+from vision_grpc._cli.session import Held
 from vision_grpc._json.encode import dumps
 from vision_grpc.emulator import Emulator, Fault
+from vision_grpc.objects import LocalFiles
 from vision_grpc.results import ImageResult
 
 ROOT = Path(__file__).parents[1]
@@ -262,6 +266,46 @@ def test_killed(server: Emulator, tmp_path: Path) -> None:
     assert "1 of 1 image annotated" in finished.stdout
 
 
+@pytest.mark.parametrize("place", ["out", "gs://results/run/"])
+@pytest.mark.parametrize("more", [(), ("--format", "html,parquet")])
+def test_a_finished_job_again(place: str, more: tuple[str, ...], server: Emulator, tmp_path: Path) -> None:
+    """The command of a complete job, run again, leaves its results as they are, and makes another format of them where one is asked for."""
+    local = place == "out"
+    words = (str(IMAGES / "swatches.png") if local else "gs://pictures/swatches.png", "--features", "properties", "--output", place)
+    results = tmp_path / ("out" if local else "bucket/run") / "results.jsonl"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return submit(*words, cwd=tmp_path) if local else cloud(server, tmp_path, *words)
+
+    assert run(*words, "--job", "w.db").returncode == 0
+    first = results.read_bytes()
+    assert b"swatches.png" in first
+    again = run(*words, "--job", "w.db", *more)
+    assert again.returncode == 0, again.stderr
+    assert results.read_bytes() == first
+    if more:
+        assert "swatches.png" in results.with_name("report.html").read_text()
+        assert parquet_rows(results.with_name("results.parquet")) == 1
+
+
+def parquet_rows(path: Path) -> int:
+    import pyarrow.parquet
+
+    return int(pyarrow.parquet.read_table(path).num_rows)
+
+
+def test_a_finished_job_without_its_lines(tmp_path: Path) -> None:
+    """Where the lines beside a complete ledger were taken away, the published results stay and the command says so."""
+    words = (IMAGES / "swatches.png", "--features", "properties", "--output", "out", "--job", "w.db")
+    assert submit(*words, cwd=tmp_path).returncode == 0
+    first = (tmp_path / "out/results.jsonl").read_bytes()
+    (tmp_path / "w.db.results.jsonl").unlink()
+    again = submit(*words, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "should hold the results of 1 image, and holds 0" in again.stderr
+    assert (tmp_path / "out/results.jsonl").read_bytes() == first
+
+
 def test_other_inputs(server: Emulator, tmp_path: Path) -> None:
     """A ledger of other inputs or settings is refused in words, and nothing is sent."""
     assert cloud(server, tmp_path, *WORDS, "--job", "nightly.db").returncode == 0
@@ -346,6 +390,24 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["--uris-from", "/dev/null", "--features", "text", "--output", "gs://bkt/x"], "/dev/null is empty"),
         (["a.png", "--status", "a.db"], "--status only looks"),
         (["--wait", "operations/1", "a.png"], "--wait takes up"),
+        (["--wait", "operations/1", "--max-images", "5"], "leave --max-images out"),
+        (["--wait", "operations/1", "--resubmit-unknown"], "leave --resubmit-unknown out"),
+        (["--wait", "operations/1", "--status", "a.db"], "leave --wait out"),
+        (["--status", "a.db", "--format", "html"], "leave --format out"),
+        *(
+            (["gs://bkt/c", "--features", "text", "--output", "gs://bkt/x", "--no-wait", *words], f"leave {words[0]} out")
+            for words in (
+                ["--max-images", "5"],
+                ["--max-cost", "5"],
+                ["--attempts", "2"],
+                ["--resubmit-unknown"],
+                ["--images-in-flight", "5"],
+                ["--requests-per-minute", "5"],
+                ["--format", "html"],
+                ["--timeout", "5"],
+                ["--job", "a.db"],
+            )
+        ),
         (["--uris-from", "nowhere.txt", "--features", "text", "--output", "gs://b/x"], "nowhere.txt cannot be read"),
         (["--frobnicate"], "unrecognized arguments"),
     ],
@@ -419,6 +481,156 @@ def test_wait_without_its_bucket(server: Emulator, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--bucket NAME=FOLDER" in done.stderr
     assert not server.calls
+
+
+def test_no_server(tmp_path: Path) -> None:
+    """A server that does not run is said after the client's connect time, exit code 3; the job is kept, and nothing was sent."""
+    (tmp_path / "out").mkdir()
+    words = ["gs://photos/a.jpg", "--features", "text", "--output", "gs://out/r/", "--bucket", "out=out", "--job", "a.db"]
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST="127.0.0.1:1")
+    assert done.returncode == 3
+    assert "no connection to 127.0.0.1:1 within 10 s, nothing was sent" in done.stderr
+    assert "Resume: the same command" in done.stderr
+    assert json.loads(submit("--status", "a.db", "--json", cwd=tmp_path).stdout)["progress"]["sent"] == 0
+
+
+def test_interrupt_without_a_server(tmp_path: Path) -> None:
+    """Ctrl-C where nothing runs does not promise to wait for what runs; exit code 130."""
+    (tmp_path / "out").mkdir()
+    words = ["gs://photos/a.jpg", "--features", "text", "--output", "gs://out/r/", "--bucket", "out=out", "--job", "a.db"]
+    command = [sys.executable, "-m", "vision_grpc.submit", *words]
+    environment = clean(VISION_EMULATOR_HOST="127.0.0.1:1")
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert "annotating 1 image" in process.stdout.readline()
+    until((tmp_path / "a.db").exists)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "sending nothing more" in out
+    assert "runs at the service" not in out
+
+
+def test_sending_is_held() -> None:
+    """Whenever a job's log says that sending is held, a line says why; at once, and then once a minute."""
+    said: list[str] = []
+    held = Held(said.append)
+    for seconds in (1000.0, 1010.0, 1061.0):
+        facts = {"vision_share": 1.0, "vision_error": "no connection to b:1", "created": seconds}
+        held.handle(logging.makeLogRecord({"levelno": logging.WARNING, **facts}))
+    held.handle(logging.makeLogRecord({"levelno": logging.WARNING, "created": 2000.0}))
+    assert said == ["sending is held, and tried again: no connection to b:1"] * 2
+
+
+def test_unknown_output_bucket(server: Emulator, tmp_path: Path) -> None:
+    """An output bucket that is not among --bucket is noticed before anything is sent."""
+    words = ["gs://pictures/sign.png", "--features", "text", "--output", "gs://elsewhere/run/"]
+    done = cloud(server, tmp_path, *words)
+    assert done.returncode == 2
+    assert "--output gs://elsewhere/run/ could not be read: There is no bucket 'elsewhere'" in done.stderr
+    name = "projects/p/operations/0123456789abcdef"
+    assert cloud(server, tmp_path, "--wait", name, "--output", "gs://elsewhere/run/").returncode == 2
+    assert not server.calls
+
+
+@pytest.mark.parametrize(
+    ("redirection", "words", "code", "said"),
+    [
+        (">&-", "", 0, ""),
+        (">/dev/full", "", 0, ""),
+        ("2>&-", "--json", 0, ""),
+        ("2>/dev/full", "--json", 0, ""),
+        (">&- 2>&-", "", 0, ""),
+        ("<&- >&- 2>&-", "", 0, ""),
+        (">&-", "--json", 8, "standard output cannot be written: it is closed"),
+        (">/dev/full", "--json", 8, "standard output cannot be written: No space left on device"),
+        (">/dev/full", "--json --quiet", 8, "standard output cannot be written: No space left on device"),
+    ],
+)
+def test_unwritable_streams(redirection: str, words: str, code: int, said: str, tmp_path: Path) -> None:
+    """Words that nobody can read do not stop the work; results that cannot be written for --json do, in a sentence and with exit code 8."""
+    command = f"{sys.executable} -m vision_grpc.submit {IMAGES}/swatches.png --features properties --output out {words} {redirection}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert code or len(rows(tmp_path / "out/results.jsonl")) == 1
+
+
+def test_closed_output_of_status(tmp_path: Path) -> None:
+    """--status says so too, where its table cannot be written; wrong usage stays exit code 2 where nobody can read why."""
+    command = f"{sys.executable} -m vision_grpc.submit"
+    assert submit(IMAGES / "swatches.png", "--features", "properties", "--output", "out", "--job", "w.db", cwd=tmp_path).returncode == 0
+    for words, code in (("--status w.db >/dev/full", 8), ("--status w.db --json >&-", 8), ("--frobnicate 2>&-", 2), ("2>&-", 2)):
+        done = subprocess.run(f"{command} {words}", shell=True, cwd=tmp_path, env=clean(), capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
+def begin(server: Emulator, tmp_path: Path, uri: str = "gs://pictures/swatches.png", output: str = "gs://results/run/") -> str:
+    """Starts an operation with --no-wait; returns its name."""
+    started = cloud(server, tmp_path, uri, "--features", "properties", "--output", output, "--no-wait")
+    assert started.returncode == 0, started.stderr
+    return started.stdout.strip()
+
+
+def test_wait_for_one_that_failed(server: Emulator, tmp_path: Path) -> None:
+    """Of several operations the results of those that ended well are written; the others are said, and the exit code is not 0."""
+    good = begin(server, tmp_path)
+    bad = begin(server, tmp_path, output="gs://elsewhere/run/")
+    gone = "projects/p/operations/0123456789abcdef"
+    done = cloud(server, tmp_path, "--wait", bad, "--wait", good, "--wait", gone, "--output", "gs://results/run/")
+    assert done.returncode == 3
+    assert "Error writing final output to: gs://elsewhere/run/" in done.stderr
+    assert gone in done.stderr or "NOT_FOUND" in done.stderr
+    assert [row["uri"] for row in rows(tmp_path / "bucket/run/results.jsonl")] == ["gs://pictures/swatches.png"]
+
+
+def test_wait_for_the_same_twice(server: Emulator, tmp_path: Path) -> None:
+    """An operation that is named twice, also in two of the four shapes of its name, counts once."""
+    name = begin(server, tmp_path)
+    shapes = [name, name, name[name.index("operations/") :]]
+    words = [word for shape in shapes for word in ("--wait", shape)]
+    done = cloud(server, tmp_path, *words, "--output", "gs://results/run/")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 image annotated" in done.stdout
+
+
+def test_wait_whose_results_are_gone(server: Emulator, tmp_path: Path) -> None:
+    """Where an operation is done and its results cannot be read, the way to read them again is said, not that it runs on."""
+    name = begin(server, tmp_path)
+    assert cloud(server, tmp_path, "--wait", name).returncode == 0
+    for shard in (tmp_path / "bucket").rglob("output-*.json"):
+        shard.unlink()
+    done = cloud(server, tmp_path, "--wait", name)
+    assert done.returncode == 3
+    assert f"this operation is done; read the results again by: python -m vision_grpc.submit --wait {name}" in done.stderr
+    assert "runs on" not in done.stderr
+
+
+def test_resume_line_of_an_emulator(server: Emulator, tmp_path: Path) -> None:
+    """--no-wait without --bucket says in its resume line which bucket must be named to read the results."""
+    words = ["gs://pictures/swatches.png", "--features", "properties", "--output", "gs://results/run/", "--no-wait"]
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
+    assert done.stderr.rstrip().endswith("--output gs://results/run/ --bucket results=FOLDER")
+
+
+def test_terminated_wait(server: Emulator, tmp_path: Path) -> None:
+    """SIGTERM ends --wait as Ctrl-C does, with the line that waits again; exit code 143."""
+    server.faults.add(Fault.stall())
+    name = begin(server, tmp_path)
+    process = start(server, tmp_path, "--wait", name)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    assert f"terminated. this operation runs on, and is taken up again by: python -m vision_grpc.submit --wait {name}" in err
+
+
+def test_output_at_the_root(tmp_path: Path) -> None:
+    """--output / means the root of the file system, not the current directory."""
+    voice = Voice(None, None, machine=False, quiet=True)
+    assert Publisher("/", (), LocalFiles(), voice, "v1").place == "/"
+    assert Publisher("gs://results/run//", (), LocalFiles(), voice, "v1").place == "gs://results/run"
 
 
 def test_help(tmp_path: Path) -> None:

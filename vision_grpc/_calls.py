@@ -191,9 +191,7 @@ def call(
     deadline = None if timeout is None else clock() + timeout
     once = not method.idempotent
     if once:
-        why = yield Connect(retry.connect if timeout is None else max(0.0, min(retry.connect, timeout)))
-        if why is not None:
-            yield from _refuse_unconnected(method, why, metadata)
+        yield from connected(method, retry.connect if timeout is None else max(0.0, min(retry.connect, timeout)), metadata)
     attempts = 0
     renewed = False
     acted = False
@@ -231,8 +229,16 @@ _PROBE = 1.0
 """Seconds for gRPC to tell why it does not connect. It knows at once, unless the first try to connect is still under way."""
 
 
-def _refuse_unconnected(method: Method, why: str, metadata: Metadata) -> Flow[None]:
-    """Ends a call that was never sent, with gRPC's own reason, which only a failing call tells; returns if it now connects."""
+def connected(method: Method, seconds: float, metadata: Metadata = ()) -> Flow[None]:
+    """Waits for the connection that `method` needs.
+
+    Raises:
+        CallError: There is none within `seconds`, with gRPC's own reason, which only a failing call tells; nothing was sent.
+        AuthError: No usable credentials.
+    """
+    why = yield Connect(seconds)
+    if why is None:
+        return
     try:
         yield Call(GET, GetOperationRequest(name="operations/connection"), _PROBE, metadata)
     except grpc.RpcError as probe:

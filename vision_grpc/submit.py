@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vision_grpc._cli.command import Voice
+
 PROG = "python -m vision_grpc.submit"
 
-OK, IMAGES_FAILED, USAGE, SERVICE, CREDENTIALS, RUNNING, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+OK, IMAGES_FAILED, USAGE, SERVICE, CREDENTIALS, RUNNING, UNWRITABLE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 8, 130, 143
 
 _DESCRIPTION = """\
 Annotates pictures with Google Cloud Vision's asynchronous method.
@@ -35,8 +38,8 @@ exit codes:
   0  every image was annotated           5  still running when --timeout passed
   1  some images have an error           6  it is not known of some requests whether the service accepted them
   2  wrong usage                         7  --max-images or --max-cost was reached
-  3  the service refused or failed       130  interrupted (Ctrl-C), 143 terminated (SIGTERM)
-  4  no usable credentials
+  3  the service refused or failed       8  standard output, where --json or --no-wait writes, cannot be written
+  4  no usable credentials               130  interrupted (Ctrl-C), 143 terminated (SIGTERM)
 
 examples:
   python -m vision_grpc.submit photos/ --features text,faces,properties --output out/ --format html
@@ -129,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
     waiting.add_argument("--wait", action="append", metavar="NAME", help="wait for an operation that runs already; repeat for several")
     waiting.add_argument("--timeout", type=_positive, metavar="SECONDS", help="give up waiting, not the operation, after this long")
     job = command.add_argument_group("jobs")
-    job.add_argument("--job", metavar="FILE", help="keep the job's ledger here; the same command again resumes it")
+    job.add_argument("--job", metavar="FILE", help="keep the job's ledger here, its results beside it; the same command again resumes it")
     job.add_argument("--status", metavar="FILE", help="show how the job with this ledger stands, without disturbing it")
     job.add_argument("--attempts", type=_whole, metavar="N", help="how often an image that fails for a passing reason is sent (default 3)")
     job.add_argument(
@@ -157,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--format",
         type=_formats,
-        default=["jsonl"],
+        default=[],
         metavar="LIST",
         help="besides results.jsonl: html (report.html, to look at) and parquet (results.parquet), separated by commas",
     )
@@ -168,58 +171,85 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    # Where the shell closed a standard stream, the next file that is opened would take its place, and get what others write there.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(descriptor)
     command = parser()
     options = command.parse_args(argv)
     import logging
+    import signal
 
-    from vision_grpc._cli.command import Voice, prepare
+    from vision_grpc._cli.command import Unwritable, Voice, prepare
     from vision_grpc.errors import AuthError, CallError, ConfigError, LedgerError, OperationFailed, VisionError, WaitTimeout
 
     # What the library logs is said here in words; without a handler Python would print it a second time.
     logging.getLogger("vision_grpc").addHandler(logging.NullHandler())
+    voice = Voice.of(options)
     go_on: Callable[[], str] = str
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         try:
-            order = prepare(options, Voice.of(options))
+            order = prepare(options, voice)
         except ConfigError as error:
             command.error(str(error))
         if options.status:
-            return _status(options)
+            return _status(options, voice)
         if options.wait or options.no_wait:
             from vision_grpc._cli.operations import Operations
 
-            operations = Operations(options, order, Voice.of(options))
+            operations = Operations(options, order, voice)
             go_on = operations.how_to_go_on
             return operations.wait() if options.wait else operations.start()
         from vision_grpc._cli.job import JobCommand
 
-        job = JobCommand(options, order, Voice.of(options))
+        job = JobCommand(options, order, voice)
         go_on = job.how_to_go_on
         return job.run()
     except KeyboardInterrupt:
-        print(f"\ninterrupted. {go_on()}".rstrip(), file=sys.stderr)
+        voice.warn(f"\ninterrupted. {go_on()}".rstrip())
         return INTERRUPTED
+    except _Terminated:
+        voice.warn(f"terminated. {go_on()}".rstrip())
+        return TERMINATED
     except WaitTimeout as error:
-        print(f"still running after {options.timeout:g} s; nothing is lost: {go_on() or error}", file=sys.stderr)
+        voice.warn(f"still running after {options.timeout:g} s; nothing is lost: {go_on() or error}")
         return RUNNING
     except (VisionError, OSError, ImportError) as error:
-        print(f"{PROG}: {error}", file=sys.stderr)
+        voice.warn(f"{PROG}: {error}")
         if isinstance(error, ConfigError) or (isinstance(error, LedgerError) and type(error.__cause__).__name__ != "OperationalError"):
             return USAGE
         gone = isinstance(error, OperationFailed) or (options.wait and isinstance(error, CallError) and not error.transient)
         if not gone and (more := go_on()):
-            print(more, file=sys.stderr)
-        return CREDENTIALS if isinstance(error, AuthError) else SERVICE
+            voice.warn(more)
+        if isinstance(error, Unwritable):
+            return UNWRITABLE
+        # google-auth's own errors reach here from the objects in Cloud Storage.
+        return CREDENTIALS if isinstance(error, AuthError) or _of_google_auth(error.__cause__) else SERVICE
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _status(options: argparse.Namespace) -> int:
+def _of_google_auth(error: BaseException | None) -> bool:
+    return error is not None and type(error).__module__.startswith("google.auth.")
+
+
+def _status(options: argparse.Namespace, voice: Voice) -> int:
     from vision_grpc._cli.status import as_json, table
     from vision_grpc.job import read_standing
 
     standing = read_standing(options.status)
-    print(as_json(standing) if options.json else table(standing))
+    voice.data((as_json(standing) if options.json else table(standing)) + "\n")
     return OK
 
 

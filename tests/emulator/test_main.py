@@ -1,5 +1,6 @@
 """The server as a program: its one line on stdout, its exit codes, its sentences."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -120,3 +121,18 @@ def test_help_names_the_line_on_stdout() -> None:
     """--help says which line a script has to read."""
     result = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, timeout=250, check=True)
     assert "VISION_EMULATOR_HOST=127.0.0.1:" in result.stdout
+
+
+@pytest.mark.parametrize(("place", "why"), [("pipe", "Broken pipe"), ("/dev/full", "No space left on device")])
+def test_address_that_cannot_be_printed(place: str, why: str, inputs: Path) -> None:
+    """A standard output that cannot be written is one sentence and exit code 8."""
+    if place == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(place, os.O_WRONLY)
+    command = [*PROGRAM, "--bucket", f"in={inputs}"]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert result.returncode == 8, result.stderr
+    assert result.stderr == f"python -m vision_grpc.emulator: standard output cannot be written: {why}\n"

@@ -12,44 +12,75 @@ from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, pictures, read_list, stage
+from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, named, pictures, read_list, stage
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
 from vision_grpc.config import Retry
-from vision_grpc.errors import ConfigError
+from vision_grpc.errors import ConfigError, VisionError
 from vision_grpc.objects import LocalObjects, Objects, open_objects
 from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_labels, check_uri, feature
 
 
+class Unwritable(VisionError):
+    """What a machine was to read cannot be written to standard output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Where words go: results and names to standard output where `machine` reads it, what is for a person then to standard error."""
+    """Where words go: results and names to standard output where `machine` reads it, what is for a person then to standard error.
 
-    out: TextIO
+    A stream is None where the shell closed it. Words that nobody can read are left unsaid; data that cannot be written end the work.
+    """
+
+    out: TextIO | None
+    err: TextIO | None
     machine: bool
     quiet: bool
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Voice:
-        return cls(sys.stdout, options.json or options.no_wait, options.quiet)
+        return cls(sys.stdout, sys.stderr, options.json or options.no_wait, options.quiet)
 
     def say(self, text: str) -> None:
         """Words for a person."""
         if not self.quiet:
-            self._print(text + "\n", sys.stderr if self.machine else self.out)
+            _words(text, self.err if self.machine else self.out)
+
+    def warn(self, text: str) -> None:
+        """Words about what went wrong, also for who asked for quiet."""
+        _words(text, self.err)
 
     def data(self, text: str) -> None:
-        """A line for a machine."""
-        self._print(text, self.out)
+        """A line for a machine.
 
-    def _print(self, text: str, stream: TextIO) -> None:
-        # A reader that goes away, as head does, ends the reading and not the work.
+        Raises:
+            Unwritable: It cannot be written. A reader that goes away, as head does, ends the reading and not the work.
+        """
+        if self.out is None:
+            raise Unwritable("standard output cannot be written: it is closed")
         try:
-            stream.write(text)
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            _silence(self.out)
+            if not isinstance(error, BrokenPipeError):
+                raise Unwritable(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _words(text: str, stream: TextIO | None) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    # What its buffer still holds would fail once more when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,8 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         OSError: A bucket that a pattern or --stage names cannot be used.
     """
     _check_mode(options)
+    if voice.machine and voice.out is None:
+        raise Unwritable("standard output cannot be written: it is closed")
     if options.job and Path(options.job).is_dir():
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
@@ -104,6 +137,20 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
 
+_CLOUD = frozenset({"location", "project", "quota_project", "endpoint", "bucket"})
+_ASKED = frozenset({"inputs", "uris_from", "uri_column", "features", "stage", "max_results", "model", "language", "aspect_ratio"})
+_MODES = (
+    ("status", frozenset({"json", "quiet"}), "only looks at a job"),
+    ("wait", _CLOUD | {"output", "timeout", "format", "json", "quiet"}, "takes up operations that run already"),
+    (
+        "no_wait",
+        _CLOUD | _ASKED | {"output", "batch_size", "label", "json", "quiet"},
+        "starts operations and neither follows nor repeats them",
+    ),
+)
+"""What each mode that is not a job takes besides --api-version; anything else would be ignored, and may be meant to limit what is paid."""
+
+
 def _check_mode(options: argparse.Namespace) -> None:
     # Python hands over bytes that are no UTF-8 as lone surrogates. Local paths may hold them, what is sent to the service may not.
     for name in ("language", "model", "label", "project", "quota_project", "stage"):
@@ -114,12 +161,14 @@ def _check_mode(options: argparse.Namespace) -> None:
         if not all(text.isprintable() for text in texts):  # a surrogate is not
             raise ConfigError(f"--{name.replace('_', '-')} holds something that is not text: write it in printable characters")
     check_labels(dict(options.label or ()))
-    if options.wait and (options.inputs or options.uris_from or options.no_wait or options.job or options.status):
-        raise ConfigError("--wait takes up operations that run already: leave inputs, --uris-from, --no-wait, --job and --status out")
-    if options.status and (options.inputs or options.uris_from or options.job):
-        raise ConfigError("--status only looks at a job: leave inputs, --uris-from and --job out")
-    if options.no_wait and options.job:
-        raise ConfigError("--no-wait starts operations without a job: leave --job out, or let the job wait")
+    for mode, taken, words in _MODES:
+        if getattr(options, mode):
+            given = [
+                name for name, value in vars(options).items() if value and name not in taken and name != mode and name != "api_version"
+            ]
+            if given:
+                name = "inputs" if given[0] == "inputs" else f"--{given[0].replace('_', '-')}"
+                raise ConfigError(f"--{mode.replace('_', '-')} {words}: leave {name} out")
     if options.max_cost is not None and not options.price:
         raise ConfigError("--max-cost needs prices: say what a thousand images cost, as --price text=1.50")
     for name, _ in options.price or ():
@@ -140,7 +189,7 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
         uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
     voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
     there = [word for word in words if word.startswith("gs://")]
-    return Inputs([*here, *there], [*uris, *there])
+    return Inputs([*named(here), *there], [*uris, *there])
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
@@ -161,10 +210,10 @@ def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
         )
     if options.no_wait:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
-    if Path(output).exists() and not Path(output).is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):  # noqa: PTH110, PTH112 - False, not an error, for a name that is too long
         raise ConfigError(f"--output {output} is a file: name a folder")
     for name in FILES.values():
-        if (Path(output) / name).is_dir():
+        if os.path.isdir(Path(output) / name):  # noqa: PTH112
             raise ConfigError(f"--output {output}: {Path(output) / name} is a folder, where that file will be written: move it away")
     return output
 
@@ -184,6 +233,19 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
             "say which folder that bucket is with --bucket NAME=FOLDER, or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return open_objects(place)[0]
+
+
+def check_readable(found: Objects, output: str) -> None:
+    """Notices before anything is sent, and paid for, that what the service would write to `output` could not be read.
+
+    Raises:
+        ConfigError: There is no such bucket.
+        OSError: It cannot be listed.
+    """
+    try:
+        next(iter(found.list(output)), None)
+    except FileNotFoundError as error:
+        raise ConfigError(f"--output {output} could not be read: {error}") from error
 
 
 def client_settings(options: argparse.Namespace) -> dict[str, object]:

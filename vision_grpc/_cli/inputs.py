@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import json
 import mimetypes
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo, Objects
+from vision_grpc.requests import check_uri
 
 SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What counts as a picture in a folder; a file that is named itself is taken whatever it is called."""
@@ -24,6 +25,7 @@ SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", "
 PICTURES = "gs://pictures/"
 OUTPUT = "output"
 
+_SHOWN = 200
 _UPLOADS = 8
 """Pictures uploaded at the same time."""
 
@@ -65,13 +67,24 @@ def collect(words: Iterable[str]) -> Inputs:
             f"{remote[0]} lies in Cloud Storage and {other} on this machine, and no one server reads both: "
             "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
         )
-    paths = {spelled(path): path for path in pictures(words)}
+    paths = named(pictures(words))
     return Inputs(list(paths), [_uri(number, name) for number, name in enumerate(paths, 1)], local=True, paths=paths)
 
 
 def spelled(path: str) -> str:
     """The path in characters that any file and terminal can hold."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def named(paths: Iterable[str]) -> dict[str, str]:
+    """The paths by the names that they go by; where two would go by one, the later has its backslashes doubled."""
+    found: dict[str, str] = {}
+    for path in paths:
+        name = spelled(path)
+        while name in found:
+            name = name.replace("\\", "\\\\")
+        found[name] = path
+    return found
 
 
 def pictures(words: Iterable[str]) -> list[str]:
@@ -134,28 +147,57 @@ def read_list(place: str, column: str | None) -> list[str]:
     its first line is an object. Lines that are empty are passed over.
 
     Raises:
-        ConfigError: It cannot be read, or a line has no such column.
+        ConfigError: It cannot be read, a line has no such column, or names nothing; the sentence names the line.
     """
+    where = f"--uris-from {place}"
     try:
-        with contextlib.nullcontext(sys.stdin) if place == "-" else open(place, encoding="utf-8-sig", newline="") as file:  # noqa: PTH123
-            lines = [line for line in file if line.strip()]
+        with open(0 if place == "-" else place, encoding="utf-8-sig", newline="", closefd=place != "-") as file:
+            found = [(number, value) for number, value in _values(file, place, column or "uri", where, named=column is not None) if value]
     except UnicodeDecodeError as error:
-        raise ConfigError(f"--uris-from {place} cannot be read: it is not UTF-8 text") from error
+        raise ConfigError(f"{where} cannot be read: it is not UTF-8 text") from error
     except OSError as error:
-        raise ConfigError(f"--uris-from {place} cannot be read: {error.strerror}") from error
-    if not lines:
-        raise ConfigError(f"--uris-from {place} is empty: it should name images, one a line")
-    key = column or "uri"
-    if lines and lines[0].lstrip().startswith("{"):
-        return [_json_value(line, key, f"--uris-from {place}, line {number}") for number, line in enumerate(lines, 1)]
-    if place.endswith(".csv") or column:
-        table = csv.DictReader(lines)
-        if key not in (table.fieldnames or ()):
-            raise ConfigError(
-                f"--uris-from {place} has no column {key!r}; it has {', '.join(table.fieldnames or ())}: name one with --uri-column"
-            )
-        return [row[key].strip() for row in table if row[key] and row[key].strip()]
-    return [line.strip() for line in lines]
+        raise ConfigError(f"{where} cannot be read: {error.strerror}") from error
+    for number, value in found:
+        if value.startswith("gs://"):
+            check_uri(value, f"{where}, line {number}")
+            continue
+        try:
+            _is_picture(value)
+        except ConfigError as error:
+            raise ConfigError(f"{where}, line {number}: {error}") from error
+    return [value for _, value in found]
+
+
+def _values(file: TextIO, place: str, key: str, where: str, *, named: bool) -> Iterator[tuple[int, str]]:
+    """The values listed, each with the number of its line."""
+    filled = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    first = next(filled, None)
+    if first is None:
+        raise ConfigError(f"{where} is empty: it should name images, one a line")
+    lines = chain([first], filled)
+    if first[1].lstrip().startswith("{"):
+        for number, line in lines:
+            yield number, _json_value(line, key, f"{where}, line {number}")
+    elif place.endswith(".csv") or named:
+        number = 0
+
+        def told() -> Iterator[str]:
+            nonlocal number
+            for number, line in lines:  # noqa: B007 - it is the line that the reader below has come to
+                yield line
+
+        table = csv.DictReader(told())
+        try:
+            if key not in (table.fieldnames or ()):
+                columns = ", ".join(table.fieldnames or ())
+                raise ConfigError(f"{where} has no column {key!r}; it has {columns}: name one with --uri-column")
+            for row in table:
+                yield number, (row[key] or "").strip()
+        except csv.Error as error:
+            raise ConfigError(f"{where}, line {number} is not CSV: {error}") from error
+    else:
+        for number, line in lines:
+            yield number, line.strip()
 
 
 def _json_value(line: str, key: str, where: str) -> str:
@@ -163,6 +205,8 @@ def _json_value(line: str, key: str, where: str) -> str:
         value = json.loads(line)[key]
     except ValueError as error:
         raise ConfigError(f"{where} is not a JSON object: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where} is not a JSON object: it is nested too deeply") from error
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{where} has no {key!r}: name the right one with --uri-column") from error
     if not isinstance(value, str):
@@ -170,16 +214,25 @@ def _json_value(line: str, key: str, where: str) -> str:
     return value
 
 
-def _pictures(word: str) -> list[str]:
+def _is_picture(word: str) -> bool:
+    """Whether the word names a file rather than a folder. Raises ConfigError where it names neither."""
     if not word:
         raise ConfigError("one of the inputs is empty: name a picture, a folder or a gs:// URI")
     if "://" in word:
         raise ConfigError(f"{word} is neither a gs:// URI nor a local path: download the picture, or copy it to gs://bucket/object")
     path = Path(word)
-    if path.is_file():
+    try:
+        if path.is_file() or path.is_dir():
+            return path.is_file()
+        missing = not path.exists()
+    except OSError as error:
+        raise ConfigError(f"{word if len(word) <= _SHOWN else word[:_SHOWN] + '…'} cannot be read: {error.strerror}") from error
+    raise ConfigError(f"{word} does not exist" if missing else f"{word} is neither a file nor a folder")
+
+
+def _pictures(word: str) -> list[str]:
+    if _is_picture(word):
         return [word]
-    if not path.is_dir():
-        raise ConfigError(f"{word} does not exist" if not path.exists() else f"{word} is neither a file nor a folder")
     found = [
         os.path.join(folder, name)  # noqa: PTH118 - keeps the user's own spelling of the folder
         for folder, folders, names in os.walk(word, onerror=_unreadable, followlinks=False)

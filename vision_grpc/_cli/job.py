@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import shlex
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc._cli.command import Order, Voice, client_settings, objects
+from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.inputs import OUTPUT, PictureObjects
 from vision_grpc._cli.names import own_ledger
 from vision_grpc._cli.output import Publisher
@@ -61,6 +60,7 @@ class JobCommand:
             return self._run_local()
         options, order = self._options, self._order
         found = objects(options, order.output)
+        check_readable(found, order.output)
         client = AsyncClient(**client_settings(options))  # type: ignore[arg-type]
         self._voice.say(f"annotating {count(len(order.inputs), 'image')} on {client.target}; the job's ledger is {self._ledger}")
         bar = JobBar(None, counted=False, enabled=not self._voice.quiet)
@@ -105,11 +105,13 @@ class JobCommand:
             job = AnnotationJob(self._order.inputs.uris, client=client, objects=found, output=destination, **self._settings())
             session = Session(
                 job,
+                client,
                 self._lines,
                 names=self._named,
                 keep_context=not self._order.inputs.local,
                 told=told,
                 say=self._voice.say,
+                warn=self._voice.warn,
                 bar=bar,
                 timeout=self._options.timeout,
             )
@@ -165,7 +167,7 @@ class JobCommand:
     def _incomplete(self, session: Session, summary: Summary) -> int:
         """Says why the job is not complete, and how to go on."""
         done = summary.ok + summary.failed
-        say = self._voice.say if not self._voice.quiet else lambda text: print(text, file=sys.stderr)
+        say = self._voice.say if not self._voice.quiet else self._voice.warn
         for words, requests in (("not known whether accepted", summary.unknown), ("done, but not readable", summary.unreadable)):
             for request in requests:
                 images = f"{count(request.images, 'image')} from {request.first:,} on"
@@ -188,7 +190,8 @@ class JobCommand:
 
     def _forget(self) -> None:
         """Removes the ledger of a job that nobody asked to keep, and that is complete."""
-        for path in self._ledger.parent.glob(f"{self._ledger.stem}.*"):
+        # The results last: a ledger without them could never be published again.
+        for path in sorted(self._ledger.parent.glob(f"{self._ledger.stem}.*"), key=self._lines.__eq__):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._ledger.parent.rmdir()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
-from vision_grpc._cli.command import Order, Voice, client_settings, objects
+from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.names import new_run
 from vision_grpc._cli.output import Publisher, row
 from vision_grpc._cli.progress import Bar
@@ -20,12 +21,13 @@ from vision_grpc._cli.summary import count
 from vision_grpc._json.encode import dumps
 from vision_grpc._objects.whole_file import whole_file
 from vision_grpc.client import Client
-from vision_grpc.errors import VisionError
+from vision_grpc.errors import CallError, OperationFailed, VisionError, WaitTimeout
 from vision_grpc.requests import image_requests, split_requests
 from vision_grpc.results import ImageResult, read_results
 
 if TYPE_CHECKING:
     from vision_grpc._operations import ImagesResponse
+    from vision_grpc.objects import Objects
 
 
 class Operations:
@@ -37,8 +39,9 @@ class Operations:
     """
 
     def __init__(self, options: argparse.Namespace, order: Order, voice: Voice) -> None:
-        self.names: list[str] = list(options.wait or ())
+        self.names: list[str] = list(dict.fromkeys(options.wait or ()))
         self.submitting = False
+        self._ended = False
         self._options = options
         self._order = order
         self._voice = voice
@@ -62,18 +65,27 @@ class Operations:
         return 0
 
     def wait(self) -> int:
-        """Waits for the operations, and writes and shows their results; returns the exit code.
+        """Waits for the operations, and writes and shows the results of those that ended well; returns the exit code.
 
         Raises:
             WaitTimeout: --timeout passed.
-            OperationFailed: One of them failed.
+            OperationFailed, CallError: One of them did not end well; the last of several, after the others were said.
         """
         # Whether the results can be read is found out before, not after, the wait.
         found = objects(self._options, self._order.output or "gs://")
+        if self._order.output.startswith("gs://"):
+            check_readable(found, self._order.output)
         with Client(**self._settings()) as client:
-            destinations = self._destinations(client)
-        output, version = self._order.output or destinations[0], self._options.api_version
-        publisher = Publisher(output, self._options.format, found, self._voice, version)
+            destinations, problems = self._destinations(client)
+        code = self._publish(destinations, found) if destinations else 0
+        for problem in problems[:-1]:
+            self._voice.warn(str(problem))
+        if problems:
+            raise problems[-1]
+        return code
+
+    def _publish(self, destinations: Sequence[str], found: Objects) -> int:
+        publisher = Publisher(self._order.output or destinations[0], self._options.format, found, self._voice, self._options.api_version)
         with tempfile.TemporaryDirectory() as folder:
             lines = Path(folder) / "results.jsonl"
             with whole_file(lines) as file:
@@ -85,20 +97,28 @@ class Operations:
                     publisher.show(result)
             return publisher.publish(lines, found.read)
 
-    def _results(self, destinations: Iterable[str], found: Any) -> Iterator[ImageResult]:
+    def _results(self, destinations: Iterable[str], found: Objects) -> Iterator[ImageResult]:
         version = "v1p4beta1" if self._options.api_version == "v1p4beta1" else "v1"
         results = (result for destination in destinations for result in read_results(destination, objects=found, version=version))
         return (replace(result, index=index) for index, result in enumerate(results))
 
-    def _destinations(self, client: Client) -> list[str]:
+    def _destinations(self, client: Client) -> tuple[list[str], list[VisionError]]:
+        """Where those that ended well wrote to, each place once, in the order of the names; and what became of the others."""
         destinations: dict[str, str] = {}
+        problems: list[VisionError] = []
         with Bar(len(self.names), "operations", enabled=not self._voice.quiet) as bar:
-            for name, outcome in self._outcomes(client):
-                if isinstance(outcome, VisionError):
-                    raise outcome
-                destinations[name] = outcome.output_config.gcs_destination.uri
-                bar.advance()
-        return [destinations[name] for name in self.names]
+            try:
+                for name, outcome in self._outcomes(client):
+                    if isinstance(outcome, VisionError):
+                        problems.append(outcome)
+                    else:
+                        destinations[name] = outcome.output_config.gcs_destination.uri
+                    bar.advance()
+            except (OperationFailed, CallError, WaitTimeout) as error:
+                problems.append(error)
+        self._ended = bool(destinations) and not any(isinstance(problem, WaitTimeout) for problem in problems)
+        # One operation may be named in several of the four shapes.
+        return list(dict.fromkeys(destinations[name] for name in self.names if name in destinations)), problems
 
     def _outcomes(self, client: Client) -> Iterable[tuple[str, ImagesResponse | VisionError]]:
         timeout = self._options.timeout
@@ -118,6 +138,10 @@ class Operations:
                 words += [f"--{option.replace('_', '-')}", value]
         for name, folder in self._options.bucket or ():
             words += ["--bucket", f"{name}={folder}"]
+        elsewhere = self._options.endpoint or os.environ.get("STORAGE_EMULATOR_HOST") or not os.environ.get("VISION_EMULATOR_HOST")
+        if not (self._options.bucket or elsewhere) and (bucket := self._order.output.removeprefix("gs://").partition("/")[0]):
+            # The emulator's results are found by that option alone; which folder is the bucket is known to who started it.
+            words += ["--bucket", f"{bucket}=FOLDER"]
         return "python -m vision_grpc.submit " + shlex.join(words)
 
     def how_to_go_on(self) -> str:
@@ -125,7 +149,10 @@ class Operations:
         words = []
         if self.submitting:
             words.append("a request was being sent: the service may have accepted it; look for it before sending it again")
-        if self.names:
+        if self._ended:
+            noun = "this operation is done" if len(self.names) == 1 else f"these {len(self.names)} operations have ended"
+            words.append(f"{noun}; read the results again by: {self.resume_line()}")
+        elif self.names:
             noun = "this operation runs on, and is" if len(self.names) == 1 else f"these {len(self.names)} operations run on, and are"
             words.append(f"{noun} taken up again by: {self.resume_line()}")
         return "; ".join(words)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vision_grpc import v1, v1p4beta1
 from vision_grpc._cli.names import FILES
@@ -17,7 +16,7 @@ from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._json.encode import dumps
 from vision_grpc._objects.object import TakesFiles
 from vision_grpc._objects.whole_file import whole_file
-from vision_grpc.errors import ImageError
+from vision_grpc.errors import ImageError, LedgerError
 from vision_grpc.messages import from_json, to_dict
 from vision_grpc.objects import Objects
 from vision_grpc.results import ImageResult
@@ -67,10 +66,14 @@ class Publisher:
         objects: What serves `output` where it is in a bucket.
         voice: Where the words go.
         version: Whose messages the results are.
+
+    Attributes:
+        place: `output` as the files' names begin.
     """
 
     def __init__(self, output: str, formats: Sequence[str], objects: Objects, voice: Voice, version: str) -> None:
-        self._output = output.rstrip("/")
+        self._remote = "://" in output
+        self.place = output.rstrip("/") if self._remote else str(Path(output))
         self._formats = [name for name in formats if name != "jsonl"]
         self._objects = objects
         self._voice = voice
@@ -87,31 +90,31 @@ class Publisher:
         """Puts results.jsonl in its place, makes the other formats of it, and says what came out.
 
         Args:
-            lines: The finished results.jsonl, which is moved or copied away.
+            lines: The finished results.jsonl; it stays, for a run that publishes another format of it.
             picture: Loads an image by its name, for the report.
             ok, failed: Images of the whole job, where earlier runs showed some of them.
 
         Returns:
             The exit code: 1 where images failed.
+
+        Raises:
+            LedgerError: `lines` does not hold a line for every image; nothing is written.
         """
         good, bad = self._counts[True] if ok is None else ok, self._counts[False] if failed is None else failed
         with contextlib.ExitStack() as stack:
-            remote = "://" in self._output
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if remote else Path(self._output)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if self._remote else Path(self.place)
             place = folder / FILES["jsonl"]
-            if lines.exists():
-                with whole_file(place) as target, lines.open("rb") as source:
-                    shutil.copyfileobj(source, target)
+            with whole_file(place) as target, lines.open("rb") as source:
+                _copy(source, target, lines, good + bad)
             for name in self._formats:
                 _write(name, read_rows(place, self._version), folder / FILES[name], picture)
-            if remote:
+            if self._remote:
                 for path in sorted(folder.iterdir()):
-                    self._store(f"{self._output}/{path.name}", path, _CONTENT_TYPES[path.suffix])
-        lines.unlink(missing_ok=True)
+                    self._store(f"{self.place}/{path.name}", path, _CONTENT_TYPES[path.suffix])
         shown = self._counts.total()
         if shown > _SHOWN:
             self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
-        files = ", ".join(f"{self._output}/{FILES[name]}" for name in ("jsonl", *self._formats))
+        files = ", ".join(f"{self.place.rstrip('/')}/{FILES[name]}" for name in ("jsonl", *self._formats))
         self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
 
@@ -120,6 +123,18 @@ class Publisher:
             self._objects.write_file(uri, path, content_type)
         else:
             self._objects.write(uri, path.read_bytes(), content_type)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: Path, images: int) -> None:
+    lines = 0
+    for line in source:
+        target.write(line)
+        lines += 1
+    if lines != images:
+        raise LedgerError(
+            f"{path} should hold the results of {count(images, 'image')}, and holds {lines:,}: it was changed since, and nothing was "
+            "written; put it back, or read what the service wrote below --output"
+        )
 
 
 def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:

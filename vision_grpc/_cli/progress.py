@@ -24,7 +24,7 @@ class Bar:
         self._bar: Any = None
         self._task: Any = None
         self._noun = noun
-        if enabled and sys.stderr.isatty():
+        if enabled and sys.stderr is not None and sys.stderr.isatty():
             # Without the extra the command works the same, only unwatched.
             with contextlib.suppress(ImportError):
                 from rich.console import Console

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision_grpc._calls import annotator, arun, connected
 from vision_grpc._cli.output import row
 from vision_grpc._cli.progress import JobBar
 from vision_grpc._json.encode import dumps
-from vision_grpc.errors import JobIncomplete, LedgerError
+from vision_grpc.errors import AuthError, CallError, JobIncomplete, LedgerError
 
 if TYPE_CHECKING:
+    from vision_grpc.aio import AsyncClient
     from vision_grpc.job import AnnotationJob, ImageResult, Summary
 
 _TERM_SECONDS = 25.0
 """Seconds that SIGTERM leaves for what runs; container platforms kill after 30."""
+
+_QUIET_SECONDS = 60.0
+_JOB_LOG = logging.getLogger("vision_grpc.job")
 
 
 class Lines:
@@ -54,6 +60,21 @@ class Lines:
         self._file.close()
 
 
+class Held(logging.Handler):
+    """Says why a job cannot send, of all that its log tells; at once, and then once a minute."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warn = warn
+        self._last = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts = vars(record)
+        if "vision_share" in facts and record.created - self._last >= _QUIET_SECONDS:
+            self._last = record.created
+            self._warn(f"sending is held, and tried again: {facts['vision_error']}")
+
+
 class Session:
     """Runs a job to its end, or to the user's.
 
@@ -66,23 +87,28 @@ class Session:
     def __init__(
         self,
         job: AnnotationJob,
+        client: AsyncClient,
         lines: Path,
         *,
         names: Callable[[ImageResult], ImageResult],
         keep_context: bool,
         told: Callable[[ImageResult, bytes], None],
         say: Callable[[str], None],
+        warn: Callable[[str], None],
         bar: JobBar,
         timeout: float | None,
     ) -> None:
         self.interrupted: signal.Signals | None = None
         self.timed_out = False
         self._job = job
+        self._client = client
         self._lines = lines
         self._names = names
         self._keep_context = keep_context
         self._told = told
         self._say = say
+        self._held = Held(warn)
+        self._unconnected: CallError | None = None
         self._bar = bar
         self._timeout = timeout
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,11 +117,12 @@ class Session:
         """Collects every result; returns what the job came to.
 
         Raises:
-            VisionError: What ended the job; its ledger takes it up again.
+            VisionError: What ended the job; its ledger takes it up again. A CallError where the first connection never came: only
+                one that stood once is waited for.
         """
         lines = Lines(self._lines)
         with contextlib.closing(lines), self._signals(), self._bar:
-            watcher = asyncio.create_task(self._watch())
+            watchers = [asyncio.create_task(self._watch()), asyncio.create_task(self._connect())]
             try:
                 async with contextlib.aclosing(self._job.slices()) as slices:
                     async for results in slices:
@@ -107,12 +134,33 @@ class Session:
             except JobIncomplete:
                 pass  # the summary says the same
             finally:
-                watcher.cancel()
-                for task in self._tasks:
+                tasks = [*watchers, *self._tasks]
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(watcher, *self._tasks, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
+                _JOB_LOG.removeHandler(self._held)
                 await self._job.close()
-        return self._job.summary
+        summary = self._job.summary
+        if self._unconnected is not None and summary.end == "stopped" and self.interrupted is None and not self.timed_out:
+            raise self._unconnected
+        return summary
+
+    async def _connect(self) -> None:
+        """Ends the job where the first connection does not come; says from then on whenever sending is held."""
+        client = self._client
+        submit = annotator(client.version, "AsyncBatchAnnotateImages")
+        try:
+            await arun(connected(submit, client._context.retry.connect), client._transport.perform)
+        except CallError as error:
+            progress = self._job.progress
+            # What only has to be read needs no connection to the service.
+            if progress is None or progress.planned or progress.in_flight or progress.unknown:
+                self._unconnected = error
+                self._job.stop()
+                return
+        except AuthError:
+            pass  # the job meets it too, and knows whether it may pass
+        _JOB_LOG.addHandler(self._held)
 
     async def _watch(self) -> None:
         """Draws the progress, and ends the job at its deadline."""
@@ -148,7 +196,13 @@ class Session:
             return
         deadline = _TERM_SECONDS if number is signal.SIGTERM else None
         limit = f" for at most {deadline:g} s" if deadline else "; interrupt again to stop at once, which loses nothing"
-        self._say(f"sending nothing more, and waiting for what runs at the service{limit}")
+        requests = progress.requests if (progress := self._job.progress) is not None else {}
+        if requests.get("running"):
+            self._say(f"sending nothing more, and waiting for what runs at the service{limit}")
+        elif requests.get("submitting"):
+            self._say(f"sending nothing more, and waiting for the answer to what is being sent{limit}")
+        else:
+            self._say("sending nothing more")
         task = asyncio.ensure_future(self._drain(deadline))
         self._tasks.add(task)
 

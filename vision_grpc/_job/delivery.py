@@ -199,7 +199,8 @@ class Delivery:
 
     def _unreadable(self, row: Row, error: ResultsError) -> None:
         desk = self._desk
-        desk.unreadable[row.number] = desk.unsettled(row, str(error))
+        why = str(error) if row.error is None else f"the operation failed: {row.error}; what it wrote all the same: {error}"
+        desk.unreadable[row.number] = desk.unsettled(row, why)
         desk.telemetry.event("results cannot be read", level=logging.ERROR, request=row.number, error=str(error))
         desk.signal.set()
 

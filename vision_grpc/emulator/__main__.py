@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ with the real address, printed once calls are served. With --rest-port a second 
   VISION_EMULATOR_REST_URL=http://127.0.0.1:43211
 
 Everything else goes to standard error. The server needs no credentials and checks none. SIGTERM or Ctrl-C ends it
-with exit code 0; wrong arguments are exit code 2.
+with exit code 0; wrong arguments are exit code 2, a standard output that cannot be written 8.
 
 examples:
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
@@ -69,9 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     try:
-        print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
-        if options.rest_port is not None:
-            print(f"VISION_EMULATOR_REST_URL={server.rest_url}", flush=True)
+        try:
+            print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
+            if options.rest_port is not None:
+                print(f"VISION_EMULATOR_REST_URL={server.rest_url}", flush=True)
+        except OSError as error:
+            # What its buffer still holds would fail once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            parser.exit(8, f"{parser.prog}: standard output cannot be written: {error.strerror}\n")
         # A handler runs when this thread next gets a turn, which a signal that another thread received does not give it.
         told = False
         while not told:
