@@ -166,6 +166,7 @@ class BaseClient:
         self._context = Context(retry=retry or Retry())
         self._door = importlib.import_module(f"vision_grpc.{version}")
         self._transport: Any = self._transport_class(settings, auth, channel, interceptors, user_agent)
+        self._transport.close_with(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.version} of {self.target}{' closed' if self._transport.closed else ''}>"
