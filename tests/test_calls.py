@@ -10,7 +10,7 @@ from google.protobuf.any_pb2 import Any as PackedAny
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
-from vision_grpc import AuthError, CallError, v1
+from vision_grpc import AuthError, CallError, ConfigError, v1
 from vision_grpc._calls import CANCEL, DELETE, GET, Call, Connect, Method, Reauthenticate, Sleep, annotator, arun, call, call_error, run
 from vision_grpc._gen.google.longrunning.operations_pb2 import DeleteOperationRequest, GetOperationRequest
 from vision_grpc.config import Retry
@@ -86,7 +86,7 @@ def test_a_submit_is_never_repeated_unless_it_was_refused(code: grpc.StatusCode)
     """After RESOURCE_EXHAUSTED a submit is sent again; after any other code it is not, and the error says if it may have acted."""
     stage = Stage()
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        assert submit(stage, CONNECTED, Failed(code), OPERATION) is OPERATION
+        assert submit(stage, CONNECTED, Failed(code), CONNECTED, OPERATION) is OPERATION
         assert len(stage.calls) == 2
     elif code is not grpc.StatusCode.UNAUTHENTICATED:
         error = failure(lambda: submit(stage, CONNECTED, Failed(code, "No.")))
@@ -108,6 +108,37 @@ def test_the_connection_takes_no_longer_than_the_call(timeout: float | None, exp
     stage = Stage()
     submit(stage, CONNECTED, OPERATION, timeout=timeout)
     assert stage.steps[0] == Connect(expected)
+
+
+def test_each_try_of_a_submit_has_a_bounded_wait_for_its_connection() -> None:
+    """Also where there is no deadline: the server may be gone after a refusal, and a call that waits for it would wait for ever."""
+    stage = Stage(retry=Retry(connect=7.0))
+    refused = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    error = failure(lambda: submit(stage, CONNECTED, refused, "not here", Failed(grpc.StatusCode.UNAVAILABLE, "Gone."), timeout=None))
+    assert [step for step in stage.steps if isinstance(step, Connect)] == [Connect(7.0), Connect(7.0)]
+    assert [sent.wait_for_ready for sent in stage.calls] == [False, False]
+    assert (error.code, error.ambiguous, error.attempts) == (grpc.StatusCode.UNAVAILABLE, False, 1)
+    assert error.message == "not here, the service refused what was sent before: Gone."
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12, 10**400])
+@pytest.mark.parametrize("method", [GET, SUBMIT], ids=["get", "submit"])
+def test_a_timeout_beyond_all_clocks_is_none(timeout: float, method: Method) -> None:
+    """Infinity, and what gRPC could not count, is no limit."""
+    stage = Stage()
+    before = [] if method.idempotent else [CONNECTED]
+    assert stage.play(call(stage.context, method, QUESTION, timeout=timeout), *before, OPERATION) is OPERATION
+    assert stage.calls[0].timeout is None
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, -0.001, float("-inf"), "5", True, [5]])
+@pytest.mark.parametrize("method", [GET, SUBMIT], ids=["get", "submit"])
+def test_what_is_no_timeout(timeout: Any, method: Method) -> None:
+    """What is no time is refused before any step is taken."""
+    stage = Stage()
+    with pytest.raises(ConfigError, match="timeout must be a number of seconds"):
+        stage.play(call(stage.context, method, QUESTION, timeout=timeout))
+    assert stage.steps == []
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
@@ -163,9 +194,17 @@ def test_retry_info_is_obeyed(method: Method) -> None:
     """A pause is never shorter than the server's RetryInfo asks for, also beyond the maximum."""
     stage = Stage(retry=Retry(initial=0.1, maximum=0.2))
     busy = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota.", retry_after(42.5))
-    outcomes = [busy, OPERATION] if method.idempotent else [CONNECTED, busy, OPERATION]
+    outcomes = [busy, OPERATION] if method.idempotent else [CONNECTED, busy, CONNECTED, OPERATION]
     assert stage.play(call(stage.context, method, QUESTION, timeout=60.0), *outcomes) is OPERATION
     assert stage.sleeps == [42.5]
+
+
+def test_no_server_stops_a_client_for_longer_than_a_day() -> None:
+    """RetryInfo has room for ten thousand years, which no clock can sleep."""
+    stage = Stage()
+    busy = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota.", retry_after(315_576_000_000))
+    assert ask(stage, busy, OPERATION, timeout=None) is OPERATION
+    assert stage.sleeps == [86_400.0]
 
 
 def test_retry_info_beyond_the_deadline_ends_the_call() -> None:
@@ -184,10 +223,10 @@ def test_a_refused_token_is_renewed_once(method: Method) -> None:
     refused = Failed(grpc.StatusCode.UNAUTHENTICATED, "Expired.")
     before = [] if method.idempotent else [CONNECTED]
     stage = Stage()
-    assert stage.play(call(stage.context, method, QUESTION, timeout=60.0), *before, refused, None, OPERATION) is OPERATION
-    assert [type(step) for step in stage.steps[-3:]] == [Call, Reauthenticate, Call]
+    assert stage.play(call(stage.context, method, QUESTION, timeout=60.0), *before, refused, None, *before, OPERATION) is OPERATION
+    assert [type(step) for step in stage.steps if type(step) is not Connect] == [Call, Reauthenticate, Call]
     stage = Stage()
-    error = failure(lambda: stage.play(call(stage.context, method, QUESTION, timeout=60.0), *before, refused, None, refused))
+    error = failure(lambda: stage.play(call(stage.context, method, QUESTION, timeout=60.0), *before, refused, None, *before, refused))
     assert (error.code, error.attempts, error.ambiguous) == (grpc.StatusCode.UNAUTHENTICATED, 2, False)
 
 
@@ -232,6 +271,8 @@ def test_a_cancel_of_what_was_never_there() -> None:
         ("Stream removed (CLIENT: Received message larger than max (5000 vs. 100))", True),
         ("CLIENT: Sent message larger than max (1000 vs. 100)", False),
         ("SERVER: Received message larger than max (3000 vs. 2000)", False),
+        ("Stream removed (received metadata size exceeds hard limit (value length 20000 vs. 16384))", True),
+        ("received metadata size exceeds hard limit (value length 20000 vs. 16384)", False),
     ],
 )
 def test_a_message_over_a_size_limit_is_not_sent_again(words: str, ambiguous: bool) -> None:

@@ -487,7 +487,7 @@ def test_waits_of_many_end_at_their_deadline(serve: Serve, make_client: MakeClie
     server = serve(faults=[Fault.stall(nth=1, times=4)])
     client = make_client(emulator=server.target)
     names = [client.async_batch_annotate(REQUESTS[:1], OUT).name for _ in range(10)]
-    ended = []
+    ended: list[str] = []
     clock = leaping_clock(client)
     with pytest.raises(WaitTimeout) as caught:
         for name, _ in client.wait_operations(names, timeout=3600.0):
@@ -641,6 +641,56 @@ def test_a_submit_refused_for_its_quota_is_sent_again(serve: Serve, make_client:
     operation = client.async_batch_annotate(REQUESTS, OUT)
     assert [one.name for one in client.list_operations()] == [operation.name]
     assert len(sent(server, SUBMIT)) == 4
+
+
+def test_a_submit_without_a_deadline_ends_where_the_server_is_gone(serve: Serve, make_client: MakeClient) -> None:
+    """A server that refuses for its quota and then stops leaves a submit that ends, and that was never accepted."""
+    server = serve(faults=[Fault.fail(SUBMIT, grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded.", times=10**6)])
+    client = make_client(emulator=server.target, retry=Retry(attempts=10**6, initial=0.01, maximum=0.01, connect=0.2))
+    with ThreadPoolExecutor(1) as pool:
+        submit = pool.submit(client.async_batch_annotate, REQUESTS, OUT, timeout=None)
+        tick = threading.Event()
+        while not server.calls:
+            tick.wait(0.005)
+        server.stop()
+        error = submit.exception()
+    assert isinstance(error, CallError)
+    assert error.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12])
+def test_infinite_timeouts(timeout: float, any_client: Client) -> None:
+    """Calls and waits whose timeout no clock can count simply have none."""
+    operation = any_client.async_batch_annotate(REQUESTS, OUT, timeout=timeout)
+    assert any_client.wait_operation(operation, timeout=timeout).output_config.gcs_destination.uri == OUT
+    assert len(list(any_client.wait_operations([operation], timeout=timeout))) == 1
+    assert any_client.get_operation(operation, timeout=timeout).done
+
+
+def test_a_wait_of_no_time(serve: Serve, make_client: MakeClient) -> None:
+    """A timeout of 0 hands over what is done, and ends in WaitTimeout where nothing is."""
+    server = serve(faults=[Fault.stall(times=1)])
+    client = make_client(emulator=server.target)
+    stalled = client.async_batch_annotate(REQUESTS, OUT)
+    done = client.async_batch_annotate(REQUESTS, OUT)
+    client.wait_operation(done)
+    assert client.wait_operation(done.name, timeout=0).output_config.gcs_destination.uri == OUT
+    with pytest.raises(WaitTimeout):
+        client.wait_operation(stalled, timeout=0)
+    ended: list[str] = []
+    with pytest.raises(WaitTimeout) as caught:
+        ended.extend(name for name, _ in client.wait_operations([stalled, done.name], timeout=0))
+    assert (ended, caught.value.names) == ([done.name], (stalled.name,))
+
+
+def test_a_callers_own_request_stays_as_it_is(emulator: Emulator, make_client: MakeClient) -> None:
+    """The client's location is set as the parent of what is sent, never of what was given: another client may send that elsewhere."""
+    request = v1.AsyncBatchAnnotateImagesRequest(requests=REQUESTS, output_config={"gcs_destination": {"uri": OUT}})
+    for location in ("eu", "us"):
+        make_client(emulator=emulator.target, location=location, project="p").async_batch_annotate(request)
+        assert request.parent == ""
+        metadata = [call.metadata for call in emulator.calls if call.method == SUBMIT][-1]
+        assert dict(metadata)["x-goog-request-params"] == f"parent=projects/p/locations/{location}"
 
 
 def test_a_reply_over_the_size_limit_is_not_paid_for_twice(serve: Serve, make_client: MakeClient) -> None:

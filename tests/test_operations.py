@@ -8,7 +8,7 @@ import pytest
 
 from vision_grpc import AuthError, CallError, ConfigError, OperationFailed, WaitTimeout, v1, v1p1beta1, v1p4beta1
 from vision_grpc._calls import GET, LIST, WAIT, Call, Gather, Reauthenticate
-from vision_grpc._gen.google.longrunning.operations_pb2 import ListOperationsResponse
+from vision_grpc._gen.google.longrunning.operations_pb2 import GetOperationRequest, ListOperationsResponse
 from vision_grpc._operations import metadata_of, operation_name, outcome_of, wait
 from vision_grpc._waits import Waits
 from vision_grpc.config import Polling, Retry
@@ -271,6 +271,35 @@ def test_the_deadline_ends_a_wait() -> None:
     assert f"resume with wait_operation('{NAME}')" in str(error)
 
 
+def test_a_wait_of_no_time_asks_once() -> None:
+    """A timeout of 0 asks how things stand, as any poll does but without being held, and then says that time is up."""
+    stage = Stage()
+    assert wait_for(stage, finished(), timeout=0).done
+    assert (type(stage.calls[0].request), stage.calls[0].timeout) == (GetOperationRequest, Polling().call_timeout)
+    for outcomes in ([running()], [Failed(grpc.StatusCode.UNAVAILABLE)], [Failed(grpc.StatusCode.UNAUTHENTICATED), None, running()]):
+        with pytest.raises(WaitTimeout, match="after 0 s"):
+            wait_for(Stage(), *outcomes, timeout=0)
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12])
+def test_a_wait_longer_than_all_clocks_has_no_end(timeout: float) -> None:
+    """Infinity, and what gRPC could not count, is no limit."""
+    stage = Stage()
+    wait_for(stage, finished(), timeout=timeout)
+    assert stage.calls[0].request.timeout.seconds == Polling().server_wait  # type: ignore[attr-defined]
+    assert waits_for(stage, names(5), timeout=timeout).timeout is None
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, "5", True])
+def test_what_is_no_timeout(timeout: Any) -> None:
+    """What is no time is refused before anything is asked."""
+    stage = Stage()
+    for use in (lambda: wait_for(stage, timeout=timeout), lambda: waits_for(stage, names(5), timeout=timeout)):
+        with pytest.raises(ConfigError, match="timeout must be a number of seconds"):
+            use()
+    assert stage.steps == []
+
+
 def test_a_poll_that_succeeds_clears_the_last_error() -> None:
     """last_error is that of the last poll only."""
     stage = Stage()
@@ -495,6 +524,21 @@ def test_the_deadline_ends_many_waits(lists: bool) -> None:
     assert caught.value.names == tuple(wanted)
     assert caught.value.metadata == v1.OperationMetadata(state="RUNNING")
     assert all(0 < (sent.timeout or 0) <= 2.0 for sent in stage.calls)
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["list", "get"])
+def test_many_waits_of_no_time_ask_once(lists: bool) -> None:
+    """With a timeout of 0 what has ended is handed over, before WaitTimeout names the others."""
+    stage = Stage()
+    wanted = names(5)
+    waits = waits_for(stage, wanted, lists=lists, timeout=0)
+    still = [running(name) for name in wanted[1:]]
+    answers = [page(still), [finished(wanted[0])]] if lists else [[finished(wanted[0]), *still]]
+    assert [name for name, _ in stage.play(waits.round(), *answers)] == wanted[:1]
+    assert {sent.timeout for sent in stage.calls} == {Polling().call_timeout}
+    with pytest.raises(WaitTimeout) as caught:
+        stage.play(waits.round())
+    assert set(caught.value.names) == set(wanted[1:])
 
 
 def test_a_name_given_twice_is_waited_for_once() -> None:

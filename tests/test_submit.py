@@ -503,7 +503,7 @@ def test_interrupt_without_a_server(tmp_path: Path) -> None:
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     assert "annotating 1 image" in process.stdout.readline()
-    until((tmp_path / "a.db").exists)
+    until((tmp_path / "a.db").exists, "the ledger")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

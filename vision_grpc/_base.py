@@ -166,6 +166,7 @@ class BaseClient:
         self._context = Context(retry=retry or Retry())
         self._door = importlib.import_module(f"vision_grpc.{version}")
         self._transport: Any = self._transport_class(settings, auth, channel, interceptors, user_agent)
+        self._transport.close_with(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.version} of {self.target}{' closed' if self._transport.closed else ''}>"
@@ -184,7 +185,7 @@ class BaseClient:
         metadata: Metadata,
     ) -> Flow[v1.Operation]:
         request: Any = async_request(self._door, requests, output_config, parent, labels)
-        yield from self._locate(request)
+        request = yield from self._locate(request)
         check_request(request, endpoint_location=self.target.location)
         method = annotator(self.version, "AsyncBatchAnnotateImages")
         operation: v1.Operation = yield from call(self._context, method, request, timeout=timeout, metadata=metadata)
@@ -196,19 +197,22 @@ class BaseClient:
         request = batch_request(self._door, method, item, requests, parent, labels)
         if not request.requests:
             raise ConfigError("requests is empty: name at least one")
-        yield from self._locate(request)
+        request = yield from self._locate(request)
         check_place(request, self.target.location)
         return (yield from call(self._context, annotator(self.version, method), request, timeout=timeout, metadata=metadata))
 
-    def _locate(self, request: Any) -> Flow[None]:
-        """Sets the client's location as the parent of a request that has none."""
+    def _locate(self, request: Any) -> Flow[Any]:
+        """The request, where it has no parent a copy with the client's location as its parent: the caller's own stays as it is."""
         location = self.target.location
         if location is None or "parent" not in request.DESCRIPTOR.fields_by_name or request.parent:
-            return
+            return request
         project = self._project or (yield Identify())
         if not project:
             raise ConfigError(f"location {location!r} needs a project to name in parent: pass project= or parent=")
-        request.parent = f"projects/{project}/locations/{location}"
+        located = type(request)()
+        located.CopyFrom(request)
+        located.parent = f"projects/{project}/locations/{location}"
+        return located
 
     def _get(self, operation: v1.Operation | str, timeout: float | None, metadata: Metadata) -> Flow[v1.Operation]:
         request = GetOperationRequest(name=_operations.operation_name(_ours(operation)))

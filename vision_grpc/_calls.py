@@ -20,7 +20,7 @@ from google.rpc.status_pb2 import Status
 
 from vision_grpc._gen.google.longrunning import operations_pb2_grpc
 from vision_grpc._gen.google.longrunning.operations_pb2 import GetOperationRequest
-from vision_grpc.config import Retry
+from vision_grpc.config import Retry, limit_of
 from vision_grpc.errors import AuthError, CallError, status_details
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -178,25 +178,29 @@ def call(
 ) -> Flow[Any]:
     """One call and the repetitions of it that can do no harm, all within `timeout` seconds.
 
-    An idempotent method is repeated after every transient code. Any other is sent only over a connection that stands, waits for
-    it rather than fail, and is repeated only after RESOURCE_EXHAUSTED, by which the server says that it refused; what else
-    befalls it ends in a CallError that says whether the service may have acted.
+    An idempotent method is repeated after every transient code. Any other is sent only over a connection that stands, for which it
+    waits `Retry.connect` seconds each time, and is repeated only after RESOURCE_EXHAUSTED, by which the server says that it refused;
+    what else befalls it ends in a CallError that says whether the service may have acted. A connection that is lost after that look
+    is waited for until the deadline; without one, the call fails.
 
     Raises:
+        ConfigError: `timeout` is no time; nothing was sent.
         CallError: The last failure.
         AuthError: No usable credentials; nothing was sent.
     """
+    timeout = limit_of(timeout)
     retry = retry or context.retry
     clock = context.clock
     deadline = None if timeout is None else clock() + timeout
     once = not method.idempotent
-    if once:
-        yield from connected(method, retry.connect if timeout is None else max(0.0, min(retry.connect, timeout)), metadata)
     attempts = 0
     renewed = False
     acted = False
     while True:
         left = None if deadline is None else max(0.0, deadline - clock())
+        if once:
+            yield from connected(method, retry.connect if left is None else min(retry.connect, left), metadata, refusals=attempts)
+            left = None if deadline is None else max(0.0, deadline - clock())
         if once and left == 0:
             raise CallError(
                 method=method.name,
@@ -206,7 +210,7 @@ def call(
             )
         attempts += 1
         try:
-            return (yield Call(method, request, left, metadata, once))
+            return (yield Call(method, request, left, metadata, once and left is not None))
         except grpc.RpcError as rpc_error:
             error = call_error(method, rpc_error, attempts)
             if error.code is grpc.StatusCode.UNAUTHENTICATED and not renewed:
@@ -229,8 +233,8 @@ _PROBE = 1.0
 """Seconds for gRPC to tell why it does not connect. It knows at once, unless the first try to connect is still under way."""
 
 
-def connected(method: Method, seconds: float, metadata: Metadata = ()) -> Flow[None]:
-    """Waits for the connection that `method` needs.
+def connected(method: Method, seconds: float, metadata: Metadata = (), *, refusals: int = 0) -> Flow[None]:
+    """Waits for the connection that `method` needs, which the service refused so many times before.
 
     Raises:
         CallError: There is none within `seconds`, with gRPC's own reason, which only a failing call tells; nothing was sent.
@@ -244,19 +248,27 @@ def connected(method: Method, seconds: float, metadata: Metadata = ()) -> Flow[N
     except grpc.RpcError as probe:
         if probe.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             reason = probe.details() if probe.code() is grpc.StatusCode.UNAVAILABLE else "it does not answer"
-            message = f"{why}, nothing was sent: {reason}"
-            raise CallError(method=method.name, code=grpc.StatusCode.UNAVAILABLE, message=message) from probe
+            sent = "the service refused what was sent before" if refusals else "nothing was sent"
+            code, attempts = grpc.StatusCode.UNAVAILABLE, max(1, refusals)
+            raise CallError(method=method.name, code=code, message=f"{why}, {sent}: {reason}", attempts=attempts) from probe
+
+
+_LONGEST_DELAY = 86_400.0
+"""Seconds of a server's RetryInfo that are obeyed: its field holds ten thousand years."""
 
 
 def backoff(retry: Retry, context: Context, failures: int, error: CallError) -> float:
-    """Seconds to wait after this many failures in a row; never less than the server's RetryInfo asks for."""
+    """Seconds to wait after this many failures in a row; never less than the server's RetryInfo asks for, up to a day."""
     pause = retry.bound(failures) * context.random()
     for detail in error.details:
         from google.rpc.error_details_pb2 import RetryInfo
 
         if isinstance(detail, RetryInfo):
-            pause = max(pause, detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9)
+            pause = max(pause, min(_LONGEST_DELAY, detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9))
     return pause
+
+
+_OVERSIZED = ("message larger than max", "metadata size exceeds")
 
 
 def call_error(method: Method, rpc_error: grpc.RpcError, attempts: int) -> CallError:
@@ -271,10 +283,10 @@ def call_error(method: Method, rpc_error: grpc.RpcError, attempts: int) -> CallE
             except DecodeError:
                 details = ()
     message = rpc_error.details() or ""
-    # By the same code gRPC's core says that a message is over a size limit: no other try fares better, and where it is the reply
-    # that this side refuses, the service has done the work. Only core's words tell it from a quota.
-    oversized = code is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in message
-    unread = oversized and "CLIENT: Received" in message
+    # By the same code gRPC's core says that a message or its metadata is over a size limit: no other try fares better, and where it
+    # is the reply that this side refuses, the service has done the work. Only core's words tell it from a quota.
+    oversized = code is grpc.StatusCode.RESOURCE_EXHAUSTED and any(words in message for words in _OVERSIZED)
+    unread = oversized and any(words in message for words in ("CLIENT: Received", "Stream removed"))
     error = CallError(
         method=method.name,
         code=code,

@@ -68,14 +68,21 @@ class ChannelSettings:
 
 
 def _identity(client_certificate: ClientCertificate) -> tuple[bytes, bytes]:
+    failure = None
     try:
-        certificate, key = client_certificate()
+        identity: Any = client_certificate()
     except Exception as error:
-        raise AuthError(f"the client certificate was not to be had: {type(error).__name__}: {error}") from error
-    if b"-----BEGIN CERTIFICATE" not in certificate or b"PRIVATE KEY-----" not in key:
-        # gRPC would only say that it failed to create a handshaker.
-        raise AuthError("client_certificate must return a certificate and its private key, both as PEM")
-    return certificate, key
+        from vision_grpc._exchange import without_secrets
+
+        failure = f"{type(error).__name__}: {without_secrets(str(error))}"
+    if failure is not None:
+        # Not caused by what was raised, nor raised while that was handled: it may quote the key.
+        raise AuthError(f"the client certificate was not to be had: {failure}")
+    match identity:
+        case (bytes(certificate), bytes(key)) if b"-----BEGIN CERTIFICATE" in certificate and b"PRIVATE KEY-----" in key:
+            return certificate, key
+    # gRPC would only say that it failed to create a handshaker.
+    raise AuthError("client_certificate must return a certificate and its private key, both as bytes of PEM")
 
 
 _KEY = re.compile(r"[0-9a-z_.-]+\Z")

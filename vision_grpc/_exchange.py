@@ -53,6 +53,12 @@ _SHAPES = re.compile(
 )
 
 
+def without_secrets(words: str) -> str:
+    """`words` without what looks like a secret, and not too long."""
+    words = _SHAPES.sub("[secret]", words)
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"
+
+
 class Exchange:
     """google-auth's HTTP transport, with one time limit for all requests of a renewal; knows the secrets that went over it.
 
@@ -105,8 +111,7 @@ class Exchange:
         for secret in sorted(self._secrets, key=len, reverse=True):
             if len(secret) >= 6:
                 words = words.replace(secret, "[secret]")
-        words = _SHAPES.sub("[secret]", words)
-        return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"
+        return without_secrets(words)
 
     def _learn(self, content: Any, *, form: bool) -> None:
         text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content or "")

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from vision_grpc import v1
 from vision_grpc._calls import GET, WAIT, Call, Context, Flow, Method, Reauthenticate, Sleep, backoff, call_error
 from vision_grpc._gen.google.longrunning.operations_pb2 import GetOperationRequest, WaitOperationRequest
-from vision_grpc.config import VERSIONS, Polling
+from vision_grpc.config import VERSIONS, Polling, limit_of
 from vision_grpc.errors import AuthError, CallError, ConfigError, OperationFailed, VisionError, WaitTimeout, status_code, status_details
 
 if TYPE_CHECKING:
@@ -140,13 +140,15 @@ def wait(
     on_progress: Progress | None = None,
     metadata: Any = (),
 ) -> Flow[v1.Operation]:
-    """Waits for one operation to be done; polls that fail with a transient code only delay it.
+    """Waits for one operation to be done; polls that fail with a transient code only delay it. A `timeout` of 0 asks once.
 
     Raises:
+        ConfigError: `timeout` is no time, or the name no operation's.
         WaitTimeout: `timeout` seconds passed.
         CallError: A poll failed for good (NOT_FOUND, PERMISSION_DENIED and their like).
         AuthError: No usable credentials.
     """
+    timeout = limit_of(timeout)
     state = Poll(operation_name(operation))
     if isinstance(operation, Message) and operation.done:
         return operation
@@ -155,9 +157,11 @@ def wait(
         started = context.clock()
         left = None if deadline is None else deadline - started
         if left is not None and left <= 0:
-            raise WaitTimeout(names=[state.name], timeout=timeout or 0.0, metadata=state.metadata, last_error=state.last_error)  # type: ignore[arg-type]
+            if timeout or state.polls or state.failures:
+                raise WaitTimeout(names=[state.name], timeout=timeout or 0.0, metadata=state.metadata, last_error=state.last_error)  # type: ignore[arg-type]
+            left = polling.call_timeout
         method, hold = GET, 0.0
-        if context.server_waits:
+        if context.server_waits and timeout != 0:
             method = WAIT
             # Short of the whole rest, so that the server's answer comes before the deadline of the call.
             hold = polling.server_wait if left is None else min(polling.server_wait, left * 0.9)

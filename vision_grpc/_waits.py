@@ -13,7 +13,7 @@ from vision_grpc import v1
 from vision_grpc._calls import GET, LIST, Call, Context, Flow, Gather, Reauthenticate, Sleep
 from vision_grpc._gen.google.longrunning.operations_pb2 import GetOperationRequest, ListOperationsRequest, ListOperationsResponse
 from vision_grpc._operations import Poll, operation_name
-from vision_grpc.config import Polling
+from vision_grpc.config import Polling, limit_of
 from vision_grpc.errors import AuthError, CallError, WaitTimeout
 
 _CONCURRENT_POLLS = 64
@@ -38,8 +38,10 @@ class Waits:
     _deadline: float | None = None
     _quiet: int = 0
     _unauthorised: int = 0
+    _asked: bool = False
 
     def __post_init__(self) -> None:
+        self.timeout = limit_of(self.timeout)
         if self.timeout is not None:
             self._deadline = self.context.clock() + self.timeout
 
@@ -65,10 +67,11 @@ class Waits:
             pause = min(pause, self._deadline - clock())
         if pause > 0:
             yield Sleep(pause)
-        if self._deadline is not None and clock() >= self._deadline:
+        if self._deadline is not None and clock() >= self._deadline and (self.timeout or self._asked):
             names = list(self._pending)
             first = self._pending[names[0]]
             raise WaitTimeout(names=names, timeout=self.timeout or 0.0, metadata=first.metadata, last_error=first.last_error)  # type: ignore[arg-type]
+        self._asked = True
         ended: list[tuple[str, v1.Operation | CallError]] = []
         try:
             yield from self._ask(self._take_due(clock()), ended)
@@ -106,9 +109,9 @@ class Waits:
                 self._settle(name, reply, ended)
 
     def _limit(self) -> float:
-        """Seconds for a call that is made now: no longer than the whole wait."""
+        """Seconds for a call that is made now: no longer than the whole wait, but one that asks only once."""
         limit = self.polling.call_timeout
-        return limit if self._deadline is None else max(0.0, min(limit, self._deadline - self.context.clock()))
+        return limit if self._deadline is None or not self.timeout else max(0.0, min(limit, self._deadline - self.context.clock()))
 
     def _take_due(self, now: float) -> list[str]:
         names = []

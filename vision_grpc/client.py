@@ -71,7 +71,7 @@ class Client(BaseClient):
 
         Args:
             operation: The operation, or its name in any of the four shapes that the service uses.
-            timeout: Seconds, None to wait as long as it takes.
+            timeout: Seconds, 0 to ask once, None to wait as long as it takes.
             polling: In place of the client's.
             on_progress: Called with the OperationMetadata after every poll that brings one.
             metadata: Further gRPC metadata.

@@ -30,14 +30,28 @@ def address(text: str, *, default_port: int | None, where: str) -> str:
     return f"{match['host']}:{port}"
 
 
+LONGEST = 1e8
+"""Seconds, three years, from which a limit is taken for none: somewhere beyond, the clocks and fields below overflow."""
+
+
+def limit_of(timeout: object) -> float | None:
+    """`timeout` as seconds, None where it is infinite or nearly so; a ConfigError for what is no time."""
+    if timeout is None:
+        return None
+    # NaN is not at least 0 either.
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout >= 0:
+        raise ConfigError(f"timeout must be a number of seconds, 0 or more, or None for no limit, not {timeout!r}")
+    return None if timeout >= LONGEST else timeout
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_seconds(owner: object, **values: float) -> None:
     for name, value in values.items():
-        if not (_is_number(value) and value > 0):
-            raise ConfigError(f"{type(owner).__name__}.{name} must be a positive number of seconds, not {value!r}")
+        if not (_is_number(value) and 0 < value < LONGEST):
+            raise ConfigError(f"{type(owner).__name__}.{name} must be a positive number of seconds below {LONGEST:,.0f}, not {value!r}")
 
 
 def _check_multiplier(owner: object, multiplier: float) -> None:
@@ -127,8 +141,8 @@ class Retry:
         attempts: The most times a call is sent, 1 to never repeat it.
         initial: The first backoff's upper bound, in seconds.
         multiplier: What each further bound is multiplied by.
-        maximum: The largest bound, in seconds. A server's RetryInfo is obeyed even beyond it.
-        connect: The longest time, in seconds, that a call which must not be sent blindly waits for its connection.
+        maximum: The largest bound, in seconds. A server's RetryInfo is obeyed even beyond it, up to a day.
+        connect: The longest time, in seconds, that a call which must not be sent blindly waits for its connection, each time it is sent.
     """
 
     attempts: int = 6

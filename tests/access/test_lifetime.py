@@ -1,6 +1,7 @@
 """Opening, closing, forking: what a client leaves behind, and what it says to those who use it at the wrong time."""
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -135,6 +136,60 @@ def test_fork_after_use(kind: str, emulator: Emulator) -> None:
     assert refusal.startswith("child refuses: this client was used before the process forked"), done.stderr
     assert "make the client in the child" in refusal
     assert (status, parent, done.returncode) == ("status 0", "parent []", 0)
+
+
+END = """
+import os, sys
+import grpc
+from vision_grpc import Client
+
+how, target = sys.argv[1:]
+client = Client(channel=grpc.insecure_channel(target)) if how == "given" else Client(emulator=target)
+request = [{"image": {"source": {"image_uri": "gs://photos/a.png"}}, "features": [{"type": 5}]}]
+operation = client.async_batch_annotate(request, "gs://out/")
+if how == "wait":
+    client.wait_operation(operation)
+if how == "fork":
+    child = os.fork()
+    if not child:
+        sys.exit(4)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+print("main ends", flush=True)
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("how", ["at once", "wait", "fork", "given"])
+def test_a_program_that_does_not_close_its_client_ends(how: str, emulator: Emulator) -> None:
+    """After a submit, a wait, with a child that ends too, or with a channel of its own: the end comes, quietly, with its own code."""
+    done = python(END, how, emulator.target)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout == ("4\n" if how == "fork" else "") + "main ends\n"
+
+
+def test_a_client_that_is_garbage_is_closed(emulator: Emulator) -> None:
+    """Its channel does not wait for the end of the program."""
+    client = Client(emulator=emulator.target)
+    client.async_batch_annotate([PHOTO], "gs://out/")
+    transport = client._transport
+    del client
+    gc.collect()
+    assert transport.closed
+    assert transport._channel is None
+    assert not any(watcher.is_alive() for watcher in transport._watchers)
+
+
+def test_a_given_channel_with_interceptors_is_left_open(emulator: Emulator) -> None:
+    """A channel that the caller gave is not closed through the interceptors around it either."""
+
+    class Nothing(grpc.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+            return continuation(details, request)
+
+    with grpc.insecure_channel(emulator.target) as channel:
+        for _ in range(2):
+            with Client(channel=channel, interceptors=[Nothing()]) as client:
+                assert list(client.list_operations()) == []
 
 
 def test_closed_client_says_so(emulator: Emulator, make_client: MakeClient) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import google.auth.credentials
 import google.protobuf
 import grpc
 import pytest
@@ -281,10 +282,37 @@ def test_client_certificate_that_is_not_to_be_had(vision: Emulator, make_client:
     def lost() -> tuple[bytes, bytes]:
         raise FileNotFoundError("no /etc/client.pem")
 
-    for source, words in ((lost, "FileNotFoundError: no /etc/client.pem"), (lambda: (b"junk", b"junk"), "both as PEM")):
+    sources: list[tuple[Any, str]] = [(lost, "FileNotFoundError: no /etc/client.pem"), (lambda: None, "both as bytes of PEM")]
+    for source, words in [*sources, (lambda: (b"junk", b"junk"), "both as bytes"), (lambda: ("a", "b"), "both as bytes")]:
         client = make_client(endpoint=vision.target, api_key="k", client_certificate=source)
         with pytest.raises(AuthError, match=words):
             client.async_batch_annotate([PHOTO], "gs://out/")
+
+
+def test_a_private_key_stays_out_of_errors(vision: Emulator, make_client: MakeClient) -> None:
+    """What a source of certificates raises may quote the key: neither words, cause nor context of the error do."""
+    key = "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----"
+
+    def quoting() -> tuple[bytes, bytes]:
+        raise ValueError(f"cannot read {key}")
+
+    with pytest.raises(AuthError, match="ValueError: cannot read") as caught:
+        make_client(endpoint=vision.target, api_key="k", client_certificate=quoting).get_operation("operations/1")
+    assert "MIIsecret" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+async def test_a_closed_async_client_asks_for_no_token() -> None:
+    """As Client, it says that it is closed before anybody is asked for a token."""
+
+    class Refusing(google.auth.credentials.Credentials):
+        def refresh(self, request: object) -> None:
+            raise AssertionError("asked for a token")
+
+    client = AsyncClient(credentials=Refusing())  # type: ignore[no-untyped-call]
+    await client.close()
+    with pytest.raises(ConfigError, match="the client is closed"):
+        await client.async_batch_annotate([PHOTO], "gs://out/")
 
 
 def test_untrusted_server(vision: Emulator, make_client: MakeClient) -> None:

@@ -107,7 +107,7 @@ class ClientService:
 
     def _submit(self, request: AsyncRequest, metadata: Metadata) -> Flow[v1.Operation]:
         client = self._client
-        yield from client._locate(request)
+        request = yield from client._locate(request)
         check_place(request, client.target.location)
         method = annotator(client.version, "AsyncBatchAnnotateImages")
         operation: v1.Operation = yield from call(

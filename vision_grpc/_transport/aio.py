@@ -111,9 +111,9 @@ class AsyncTransport(TransportBase):
             return error
 
     async def _connect(self, timeout: float) -> str | None:
+        channel = self._open().channel
         await self.auth.aheaders(timeout)
         try:
-            channel = self._open().channel
             if channel.get_state() is grpc.ChannelConnectivity.READY:
                 return None
             async with asyncio.timeout(timeout):

@@ -33,6 +33,9 @@ class TransportBase:
         self._refused: Headers | None = None
         self._standing: tuple[Headers | None, Metadata] = (None, ())
 
+    def close_with(self, owner: object) -> None:
+        """Closes what is open once `owner` is garbage, or the process ends, where leaving it to the interpreter would not do."""
+
     def _metadata(self, call: Call, authentication: Headers) -> list[tuple[str, str | bytes]]:
         known, standing = self._standing
         if known is not authentication:

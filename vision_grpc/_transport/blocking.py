@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -36,17 +37,9 @@ def _stands(channel: Any) -> bool:
         return False
 
 
-def _await_watch(channel: Any) -> None:
-    """Returns once grpc's connectivity thread has seen that nobody subscribes. It dies loudly of a channel closed before.
-
-    It looks every 0.2 s, for which grpc.Channel.close() waits as well, but later on a busy machine. Where somebody else subscribes,
-    it is theirs. That it is at work is no public fact; a channel that does not tell is not waited for.
-    """
-    while channel is not None and not hasattr(channel, "_connectivity_state"):
-        channel = getattr(channel, "_channel", None)  # beneath the interceptors
-    state = getattr(channel, "_connectivity_state", None)
-    while getattr(state, "polling", False) and not getattr(state, "callbacks_and_connectivities", None):
-        time.sleep(0.005)
+_LONGEST_WATCH, _LONGEST_SHARED_WATCH = 30.0, 2.0
+"""Seconds to wait for a connectivity thread of grpc's: it sees every 0.2 s whether anybody subscribes, later on a busy machine. On a
+channel that was given somebody else may."""
 
 
 _FRESH = 0.005
@@ -65,6 +58,7 @@ class Transport(TransportBase):
         self._stubs: dict[type[Any], Any] = {}
         self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
         self._asked = False
+        self._watchers: list[threading.Thread] = []
         self._seen = -_FRESH
         self._subscribing = threading.Lock()
 
@@ -85,19 +79,31 @@ class Transport(TransportBase):
             self.auth.forget(self._refused)
         return None
 
+    def close_with(self, owner: object) -> None:
+        # At exit this runs while threads still do. Later the interpreter has stopped grpc's connectivity thread, which may be watching
+        # since the last submit, and the channel waits for it for ever.
+        weakref.finalize(owner, self.close)
+
     def close(self) -> None:
+        self.closed = True
+        if self._owner != os.getpid():
+            return  # Nothing was opened here, and the lock and the threads are those of the process that forked.
         with self._lock:
-            self.closed = True
             channel, self._channel = self._channel, None
             self._stubs.clear()
             for states in self._connecting:
                 states.put(None)
         while self._connecting:
-            time.sleep(0.005)
-        if channel is not None and self._owner == os.getpid():
-            _await_watch(channel)
-            if channel is not self._given:
-                channel.close()
+            time.sleep(0.01)
+        self.settle()
+        if channel is not None and self._given is None:
+            channel.close()
+
+    def settle(self) -> None:
+        """Waits for grpc's connectivity threads to end: they die loudly of a channel that is closed before."""
+        for watcher in self._watchers:
+            if watcher is not threading.current_thread():
+                watcher.join(_LONGEST_WATCH if self._given is None else _LONGEST_SHARED_WATCH)
 
     def _open(self) -> grpc.Channel:
         channel = self._channel
@@ -192,7 +198,7 @@ class Transport(TransportBase):
             self._connecting.append(states)
             asked = not self._asked
             self._asked = True
-            channel.subscribe(see, try_to_connect=asked)
+            self._subscribe(channel, see, asked)
         try:
             state: grpc.ChannelConnectivity | None = grpc.ChannelConnectivity.CONNECTING
             while state not in (grpc.ChannelConnectivity.READY, None):
@@ -200,7 +206,7 @@ class Transport(TransportBase):
                 if state is grpc.ChannelConnectivity.IDLE and not asked:
                     asked = True
                     channel.unsubscribe(see)
-                    channel.subscribe(see, try_to_connect=True)
+                    self._subscribe(channel, see, True)
         except Empty:
             return connection_words(self.settings.target, timeout)
         finally:
@@ -209,3 +215,24 @@ class Transport(TransportBase):
                 self._connecting.remove(states)
         self._check_open()
         return None
+
+    def _subscribe(self, channel: grpc.Channel, see: Any, connect: bool) -> None:
+        """Subscribes, and notes the daemon threads that grpc starts for it."""
+        others = set(threading.enumerate())
+        channel.subscribe(see, try_to_connect=connect)
+        started = [thread for thread in threading.enumerate() if thread.daemon and thread not in others]
+        self._watchers = [*filter(threading.Thread.is_alive, self._watchers), *started]
+        _watching.add(self)
+
+
+_watching: weakref.WeakSet[Transport] = weakref.WeakSet()
+
+
+def _settle_all() -> None:
+    for transport in list(_watching):
+        transport.settle()
+
+
+if hasattr(os, "register_at_fork"):
+    # In a child that is forked while such a thread runs, the end of the interpreter would wait for that thread, which is not there.
+    os.register_at_fork(before=_settle_all)
