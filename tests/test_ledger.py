@@ -17,6 +17,7 @@ import pytest
 from vision_grpc import LedgerError, v1
 from vision_grpc._job.template import Template
 from vision_grpc._ledger.part import Part
+from vision_grpc.job import read_standing
 from vision_grpc.ledger import Failure, Ledger, LedgerReader, State
 
 SETTINGS = {"output": "gs://out/", "features": ["text"]}
@@ -225,6 +226,79 @@ def test_damaged_images_are_noticed(ledger: Ledger, path: Path) -> None:
     database.close()
     with pytest.raises(LedgerError, match="damaged"):
         ledger.part(1).uris()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("DELETE FROM meta", "makes no sense: KeyError"),
+        ("DELETE FROM meta WHERE key = 'settings'", "makes no sense: KeyError\\('settings'\\)"),
+        ("UPDATE meta SET value = '{' WHERE key = 'settings'", "makes no sense: JSONDecodeError"),
+        ("UPDATE meta SET value = '[]' WHERE key = 'settings'", "makes no sense: AttributeError"),
+        ("UPDATE meta SET value = 'many' WHERE key = 'writes'", "makes no sense: ValueError"),
+        ("UPDATE requests SET state = 9 WHERE number = 2", "request 2 is in a state that there is not"),
+        ("UPDATE requests SET state = 2 WHERE number = 1", "request 1 is in a state that there is not"),
+        ("DROP TABLE requests", "no such table: requests"),
+    ],
+)
+def test_nonsense_is_damage(ledger: Ledger, path: Path, change: str, words: str) -> None:
+    """A file that SQLite finds sound, and that says what no ledger says, is refused as damaged by writer and reader."""
+    ledger.close()
+    with sqlite3.connect(path) as database:
+        database.execute(change)
+    database.close()
+    for opening in (begun, LedgerReader, read_standing):
+        with pytest.raises(LedgerError, match=rf"job.db is damaged \(.*{words}.*restore it from a copy"):
+            opening(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE parts SET kind = 7 WHERE number = 1", "images of a kind 7"),
+        ("UPDATE parts SET places = x'00' WHERE number = 1", "is damaged: Error -"),
+        ("UPDATE requests SET images = 99 WHERE number = 3", "their places are not theirs"),
+        ("UPDATE requests SET failures = x'00' WHERE number = 1", "the failures of request 1 cannot be read"),
+        ("DELETE FROM parts WHERE number = 1", "it lacks the row 1"),
+    ],
+)
+def test_nonsense_within_a_request_is_damage(ledger: Ledger, path: Path, change: str, words: str) -> None:
+    """What is read of one request alone is found to be damaged when it is read."""
+    ledger.plan_again(1, ledger.part(1).select([0, 2]), attempt=2)
+    with sqlite3.connect(path) as database:
+        database.execute(change)
+    database.close()
+    with LedgerReader(path) as reader, pytest.raises(LedgerError, match=words):
+        for number in (1, 3):
+            reader.part(number).indices()
+        list(reader.failures())
+
+
+def test_standing_is_a_jobs(path: Path) -> None:
+    """A ledger of something else than a job has no standing, in words."""
+    ledger = Ledger(path)
+    ledger.begin({})
+    ledger.close()
+    with pytest.raises(LedgerError, match="is not a job's"):
+        read_standing(path)
+
+
+def test_lock_that_cannot_be_written(path: Path) -> None:
+    """A disk that is full under the lock's file is told in words, with its name; nothing stays locked."""
+    code = (
+        "import resource, signal\nfrom vision_grpc import LedgerError\nfrom vision_grpc.ledger import Ledger\n"
+        "from vision_grpc._ledger.lock import WriterLock\nfrom pathlib import Path\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"lock = WriterLock(Path({str(path)!r}))\n"
+        "limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))\n"
+        "try:\n    lock.begin(1)\nexcept LedgerError as error:\n    print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, limits)\nlock.release()\n"
+        f"Ledger({str(path)!r}).begin({SETTINGS!r})"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (other.returncode, other.stderr) == (0, "")
+    assert f"{path}.lock cannot be written: File too large; make room" in other.stdout
 
 
 def test_lost_writes_are_noticed(path: Path, tmp_path: Path) -> None:

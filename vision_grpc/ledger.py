@@ -76,6 +76,7 @@ class Ledger(LedgerReader):
                 inserts: list[Statement] = [("INSERT INTO meta VALUES (?, ?)", item) for item in meta.items()]
                 create(self.path, [*((sql, ()) for sql in SCHEMA), *inserts])
             self._database = open_writer(self.path)
+            self._check_sense()
             self._writes = int(self._meta("writes"))  # type: ignore[call-overload]
             if self.resumed and self._lock.writes > self._writes:
                 raise LedgerError(self._lost(self._lock.writes - self._writes))

@@ -11,6 +11,7 @@ from pathlib import Path
 from vision_grpc._job.account import Account, Progress, Unsettled
 from vision_grpc._ledger.reader import LedgerReader
 from vision_grpc._ledger.rows import State
+from vision_grpc.errors import LedgerError
 
 _WINDOW = 300.0
 
@@ -42,7 +43,10 @@ def read_standing(ledger: str | Path, *, clock: Callable[[], float] = time.time)
     """
     with LedgerReader(ledger) as reader:
         now, begun, job = clock(), reader.begun, reader.job
-        output = str(json.loads(reader.settings["output"]))
+        settings = reader.settings
+        if "output" not in settings:
+            raise LedgerError(f"the ledger {ledger} is not a job's: its settings name no output")
+        output = str(json.loads(settings["output"]))
         ended = reader.ended_since(now - _WINDOW)
         progress = Account.of(reader.tallies(), reader.total, now).progress(now)
         # A clock that was set back must not make a rate of nothing.

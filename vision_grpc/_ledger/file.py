@@ -23,7 +23,10 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_FULL":
+        if name == "SQLITE_ERROR":
+            # Our statements are right: what they name is not there.
+            words = damaged(path, str(error))
+        elif name == "SQLITE_FULL":
             words = f"no space is left for the ledger {path}: make room and resume, nothing that was written is lost"
         elif name.startswith("SQLITE_CORRUPT") or name == "SQLITE_NOTADB":
             words = damaged(path, str(error))

@@ -66,13 +66,14 @@ class WriterLock:
 
     def begin(self, writes: int) -> None:
         """Notes who holds the lock, and the ledger's durable writes as they are now."""
-        self._put(0, f"{writes:0{_WIDTH}d} {self._owner}\n".encode())
-        os.ftruncate(self._descriptor, _WIDTH + 2 + len(self._owner.encode()))
+        line = f"{writes:0{_WIDTH}d} {self._owner}\n".encode()
+        self._put(line)
+        os.ftruncate(self._descriptor, len(line))
         self.writes = writes
 
     def note(self, writes: int) -> None:
         """Notes that the ledger has seen so many durable writes."""
-        self._put(0, f"{writes:0{_WIDTH}d}".encode())
+        self._put(f"{writes:0{_WIDTH}d}".encode())
         self.writes = writes
 
     def release(self) -> None:
@@ -87,7 +88,12 @@ class WriterLock:
         number, _, owner = text.partition(" ")
         return int(number) if number.isascii() and number.isdigit() else 0, owner.strip()
 
-    def _put(self, place: int, data: bytes) -> None:
-        os.lseek(self._descriptor, place, os.SEEK_SET)
-        # Overwriting bytes that exist needs no space: a full disk does not get in the way here.
-        os.write(self._descriptor, data)
+    def _put(self, data: bytes) -> None:
+        # Overwriting bytes that exist needs no space: once the first line is written, a full disk does not get in the way here.
+        # Of a write that came to a part only, the number that is left is too low, which accuses no ledger of a loss.
+        try:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            raise LedgerError(f"{self._name} cannot be written: {error.strerror}; make room, or repair the disk, and resume") from error

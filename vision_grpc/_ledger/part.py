@@ -50,10 +50,7 @@ class Part:
         Raises:
             LedgerError: They are not what they were.
         """
-        try:
-            data = zlib.decompress(self.packed)
-        except zlib.error as error:
-            raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: {error}") from error
+        data = self._unpacked(self.packed)
         if _digest(self.kind, data) != self.digest:
             raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: its checksum differs")
         return data
@@ -62,7 +59,16 @@ class Part:
         """The images' indices in the job, ascending."""
         if not self.places:
             return range(self.first, self.first + self.images)
-        return array("Q", zlib.decompress(self.places))
+        places = self._unpacked(self.places)
+        if len(places) != 8 * self.images:
+            raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: their places are not theirs")
+        return array("Q", places)
+
+    def _unpacked(self, packed: bytes) -> bytes:
+        try:
+            return zlib.decompress(packed)
+        except zlib.error as error:
+            raise LedgerError(f"the ledger's copy of the images from {self.first} on is damaged: {error}") from error
 
     def uris(self) -> list[str]:
         """The images' URIs."""

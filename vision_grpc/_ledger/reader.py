@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from vision_grpc._ledger.file import in_words, open_reader
+from vision_grpc._ledger.file import damaged, in_words, open_reader
 from vision_grpc._ledger.part import Kind, Part
 from vision_grpc._ledger.rows import COLUMNS, Failure, Row, State, Tally, row_of
 from vision_grpc.errors import LedgerError
@@ -27,6 +27,11 @@ class LedgerReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._database: sqlite3.Connection | None = open_reader(self.path)
+        try:
+            self._check_sense()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def job(self) -> str:
@@ -98,6 +103,8 @@ class LedgerReader:
         first, images, kind, digest, packed, places = self._one(
             "SELECT first, images, kind, digest, packed, places FROM requests JOIN parts USING (number) WHERE number = ?", (number,)
         )
+        if kind not in list(Kind):
+            raise LedgerError(damaged(self.path, f"request {number} holds images of a kind {kind} that there is not"))
         return Part(first, images, Kind(kind), digest, packed, places)
 
     def root_at(self, image: int) -> tuple[Row, bytes] | None:
@@ -129,7 +136,7 @@ class LedgerReader:
         for number, attempt, packed in self._query(
             "SELECT number, attempt, failures FROM requests WHERE failures IS NOT NULL ORDER BY number"
         ):
-            yield from _unpacked(number, attempt, packed)
+            yield from self._unpacked(number, attempt, packed)
 
     def history(self, image: int) -> list[Failure]:
         """What went wrong with one image, attempt by attempt; empty where nothing did."""
@@ -138,7 +145,7 @@ class LedgerReader:
         found: list[Failure] = []
         while row is not None:
             packed = self._one("SELECT failures FROM requests WHERE number = ?", (row.number,))[0]
-            found += [failure for failure in _unpacked(row.number, row.attempt, packed) if failure.index == image]
+            found += [failure for failure in self._unpacked(row.number, row.attempt, packed) if failure.index == image]
             row = self.child(row.number)
         return found
 
@@ -153,6 +160,29 @@ class LedgerReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check_sense(self) -> None:
+        """Raises LedgerError where SQLite finds nothing wrong, but no ledger says such things; who reads on need not expect them."""
+        meta = dict(self._query("SELECT key, value FROM meta"))
+        try:
+            str(meta["job"]), float(meta["begun"]), int(meta["writes"]), int(meta.get("total", 0))
+            for value in json.loads(meta["settings"]).values():
+                json.loads(value)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LedgerError(damaged(self.path, f"what it says of its job makes no sense: {error!r}")) from error
+        odd = self._query(
+            "SELECT number FROM requests WHERE state NOT IN (SELECT value FROM json_each(?)) OR (state = ? AND operation IS NULL) LIMIT 1",
+            (json.dumps(list(State)), State.RUNNING),
+        )
+        if odd:
+            raise LedgerError(damaged(self.path, f"request {odd[0][0]} is in a state that there is not"))
+
+    def _unpacked(self, number: int, attempt: int, packed: bytes | None) -> list[Failure]:
+        try:
+            rows = json.loads(zlib.decompress(packed)) if packed else ()
+            return [Failure(index, number, attempt, code, message, bool(again)) for index, code, message, again in rows]
+        except (zlib.error, TypeError, ValueError) as error:
+            raise LedgerError(damaged(self.path, f"the failures of request {number} cannot be read: {error}")) from error
+
     def _meta(self, key: str) -> object:
         found = self._query("SELECT value FROM meta WHERE key = ?", (key,))
         return found[0][0] if found else None
@@ -166,10 +196,5 @@ class LedgerReader:
     def _one(self, sql: str, values: Sequence[object]) -> Any:
         found = self._query(sql, values)
         if not found:
-            raise LedgerError(f"the ledger {self.path} lacks a row that it must have: {values[0]}")
+            raise LedgerError(damaged(self.path, f"it lacks the row {values[0]}"))
         return found[0]
-
-
-def _unpacked(number: int, attempt: int, packed: bytes | None) -> list[Failure]:
-    rows = json.loads(zlib.decompress(packed)) if packed else ()
-    return [Failure(index, number, attempt, code, message, bool(again)) for index, code, message, again in rows]
