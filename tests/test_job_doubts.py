@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.job_memory import Stage, check
 from tests.until import auntil
-from vision_grpc import AsyncClient
+from vision_grpc import AsyncClient, Retry
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob
 
@@ -83,3 +83,47 @@ async def test_own_failed_operations_are_no_evidence(stage: Stage, client: Async
     job = stage.job(8, client, resubmit_unknown=True, images_in_flight=4)
     check(await take(job), 8, failed={0, 1, 2, 3})
     assert (job.summary.end, job.summary.sent, job.summary.attempts) == ("complete", 8, {1: 8})
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED])
+async def test_a_list_that_is_refused_is_no_list(stage: Stage, client: AsyncClient, code: grpc.StatusCode) -> None:
+    """A lasting error of the list means that there is none: absence is not proved, and the job ends."""
+    stage.server.faults.add(
+        Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE), Fault.fail("ListOperations", code, times=None)
+    )
+    job = stage.job(4, client, resubmit_unknown=True)
+    assert await take(job) == []
+    assert job.summary.end == "unknown"
+    assert "lists no operations" in job.unknown[0].reason
+    assert stage.calls("ListOperations") == 1
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_a_list_that_always_fails(stage: Stage, order: str) -> None:
+    """Where the list only fails, the job gives the request up when its patience is over, and says why; a resume finds it."""
+    failing = Fault.fail("ListOperations", grpc.StatusCode.UNAVAILABLE, "The list is down", times=None)
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, accepted=True), failing)
+    async with stage.client(retry=Retry(attempts=1)) as client:
+        job = stage.job(8, client, resubmit_unknown=True, patience=0.1, order=order, images_in_flight=4)
+        results = await take(job)
+        assert sorted(result.index for result in results) == [4, 5, 6, 7]
+        assert job.summary.end == "unknown"
+        assert "could not be looked for" in job.unknown[0].reason
+        assert "The list is down" in job.unknown[0].reason
+        stage.server.faults.remove(failing)
+        check(results + await take(stage.job(8, client, order=order)), 8)
+    assert len(stage.submits()) == 2
+
+
+async def test_objects_that_may_not_be_listed(stage: Stage, client: AsyncClient) -> None:
+    """Where the objects may not be listed, the request is given up too: the list of operations alone proves nothing."""
+
+    def forbidden(prefix: str) -> Iterator[Any]:
+        raise PermissionError("no storage.objects.list")
+
+    stage.objects.list = forbidden  # type: ignore[method-assign]
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE))
+    job = stage.job(4, client, resubmit_unknown=True, patience=0.1)
+    assert await take(job) == []
+    assert "no storage.objects.list" in job.unknown[0].reason
+    assert len(stage.submits()) == 1

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from benchmarks.job import REQUESTS_PER_MINUTE, simulate
+from benchmarks.job import REQUESTS_PER_MINUTE, SimulatedService, VirtualLoop, simulate, uris
+from vision_grpc.job import AnnotationJob
+from vision_grpc.ledger import Ledger
 
 
 @pytest.mark.parametrize(("images", "size", "seconds"), [(60_000, 1_500, 60.0), (4_200, 2, 0.5)])
@@ -18,3 +25,26 @@ def test_quotas_hold_at_every_virtual_moment(images: int, size: int, seconds: fl
         assert 0.9 * REQUESTS_PER_MINUTE <= figures["most requests in 60 s"] <= REQUESTS_PER_MINUTE
     else:
         assert figures["most images in processing"] >= 7_500
+
+
+async def _resumed(folder: Path, quota: int) -> tuple[SimulatedService, list[int]]:
+    loop, service, indices = asyncio.get_running_loop(), SimulatedService(0.5), []
+    while True:
+        ledger = Ledger(folder / "job.db", clock=lambda: 1_795_000_000.0 + loop.time())
+        settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "client": service, "request_size": 1}
+        job = AnnotationJob(uris(12), ledger=ledger, requests_per_minute=quota, resubmit_unknown=True, **settings)
+        async with job, aclosing(job.slices()) as slices:
+            async for part in slices:
+                if any(result.index not in indices for result in part):
+                    indices += [result.index for result in part]
+                    job.stop()
+        if job.summary.end == "complete":
+            return service, indices
+
+
+def test_quota_holds_over_resumes(tmp_path: Path) -> None:
+    """A job that is broken off after each request, and resumed at once, sends no more in a minute than one that is left alone."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        service, indices = runner.run(_resumed(tmp_path, 3))
+    assert set(indices) == set(range(12))
+    assert service.most_in_minute <= 3

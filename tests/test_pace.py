@@ -33,6 +33,32 @@ def test_quota_holds_in_any_minute(quota: int) -> None:
     assert len(steady) >= 0.98 * quota * 10
 
 
+@pytest.mark.parametrize("quota", [1, 2, 7, 60, 100, 1800])
+def test_quota_holds_over_resumes(quota: int) -> None:
+    """A pace that is told what was sent in the minute before keeps the quota as if it had sent that itself."""
+    draw = random.Random(quota)
+    times: list[float] = []
+    now = 0.0
+    for _ in range(60):
+        pace = Pace(quota)
+        pace.resume([moment for moment in times if moment > now - 60])
+        end = now + draw.uniform(0, 20)
+        while (wait := pace.wait(now)) + now < end:
+            now += wait
+            pace.sent(now)
+            times.append(now)
+        now = end
+    assert max(bisect.bisect_left(times, start + 60) - place for place, start in enumerate(times)) <= quota
+    assert len(times) >= 0.9 * quota * now / 60 - 1
+
+
+def test_resume_with_a_smaller_quota_waits_a_minute_at_most() -> None:
+    """What was sent under a larger quota holds up a smaller one for a minute, not for the time that it would have taken under it."""
+    pace = Pace(2)
+    pace.resume([moment / 30 for moment in range(1800)])
+    assert 50 < pace.wait(60.0) <= 60.0
+
+
 def test_refusal_halves_the_pace_once_a_second() -> None:
     """A burst of refusals is one cut; a later one cuts again; acceptance brings the pace back."""
     pace = Pace(600)

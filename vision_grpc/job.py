@@ -110,7 +110,8 @@ class AnnotationJob:
                 JobIncomplete, and wait for a resume that says so.
             grace: Seconds within which the service shows, in its list of operations, what it has accepted. What was accepted later
                 than that would be paid twice with `resubmit_unknown`. The figure is ours, none is published.
-            patience: Seconds for which the service may refuse every request, or be unreachable, before the job ends with that error.
+            patience: Seconds for which the service may refuse every request, or be unreachable, before the job ends with that error;
+                and for which a lost request is looked for in vain, where nothing else is left to do.
             submit_timeout: Seconds for one request to be answered; one that is not is in doubt.
             image_context, parent, labels: As for `AsyncClient.async_batch_annotate`.
             objects: Where the output lies, by default Google Cloud Storage.
@@ -278,7 +279,7 @@ class AnnotationJob:
         desk.restore()
         desk.telemetry.event("a job resumes" if self._ledger.resumed else "a job begins", ledger=str(self._ledger.path))
         self._sender = Sender(desk, self._limits, self._making, self._patience)
-        settler = Settler(desk, self._grace, self._resubmit)
+        settler = Settler(desk, self._grace, self._patience, self._resubmit)
         self._sending = asyncio.create_task(desk.guard(self._sender.run()))
         others = plan_all(desk, self._inputs, self._size, self._making.template), watch(desk), settler.run()
         self._tasks = [self._sending, *(asyncio.create_task(desk.guard(work)) for work in others)]

@@ -38,7 +38,7 @@ class Ledger(LedgerReader):
 
     Args:
         path: The file. Beside it lie its lock and, while a job runs, SQLite's -wal and -shm; they belong together.
-        clock: The time of day in Unix seconds; it is written down, and nothing is decided by it.
+        clock: The time of day in Unix seconds; it is written down, and nothing is decided by it but the pace of a resume's first minute.
 
     Attributes:
         resumed: Whether `begin` found the file there.
@@ -103,6 +103,13 @@ class Ledger(LedgerReader):
         finally:
             if self._lock is not None:
                 self._lock.release()
+
+    def sent_within(self, seconds: float) -> list[float]:
+        """How many seconds ago each request of the last so many seconds was sent, in the order of the sending."""
+        now = self._clock()
+        found = self._query("SELECT sent FROM requests WHERE sent > ? ORDER BY sent", (now - seconds,))
+        # Were the clock set back since, they would seem to be still to come.
+        return [max(0.0, now - sent) for (sent,) in found]
 
     def plan(self, parts: Sequence[Part]) -> list[int]:
         """Adds requests to be sent; returns their numbers."""

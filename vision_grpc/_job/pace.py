@@ -5,6 +5,7 @@ All times are seconds of one monotonic clock, given by the caller.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LEAST = 1 / 512
@@ -50,6 +51,13 @@ class Pace:
         """Seconds until a request may be sent, 0 for at once."""
         early = (self._burst - 1) * self._interval if self.share == 1.0 else 0.0
         return max(0.0, self._next - early - now, self._hold - now)
+
+    def resume(self, sent: Iterable[float]) -> None:
+        """Takes into account when earlier runs sent in the last minute; in ascending order."""
+        for moment in sent:
+            self.sent(moment)
+            # The quota may have been another: after a minute without a request, none of them counts.
+            self._next = min(self._next, moment + 60.0)
 
     def sent(self, now: float) -> None:
         self._next = max(self._next, now) + self._interval

@@ -75,6 +75,8 @@ class Sender:
     async def run(self) -> None:
         """Sends until the job drains."""
         desk = self._desk
+        now = desk.clock()
+        self._pace.resume(now - ago for ago in await desk.disk(desk.ledger.sent_within, 60.0))
         while not desk.draining:
             seen = desk.signal.moment
             row, pause = await self._choose()

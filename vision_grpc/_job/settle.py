@@ -27,6 +27,7 @@ class Doubt:
         row: The request, as it was when the doubt began.
         since: When the doubt began, by this process's monotonic clock: the grace is never measured by the time of day.
         accepted: It was accepted, and its operation is gone.
+        blind: Since when every look for it has failed; None where the last one did not.
         candidates: The operations that may be its own: those that ran when the grace was over, and those that had failed since it
             was sent. None before.
         counted: It takes room in the window of images in processing.
@@ -37,6 +38,7 @@ class Doubt:
     since: float
     accepted: bool = False
     counted: bool = True
+    blind: float | None = None
     candidates: frozenset[str] | None = None
 
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import grpc
 
 from vision_grpc._job.settle import Doubt, Listing, Verdict, judge
-from vision_grpc.errors import AuthError, CallError, ResultsError
+from vision_grpc.errors import AuthError, CallError, ResultsError, VisionError
 
 if TYPE_CHECKING:
     from vision_grpc._job.desk import Desk
 
-_NOT_SERVED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED)
 _LONGEST_PAUSE = 20.0
 _UNKNOWN, _ABORTED = 2, 10
 
@@ -55,12 +54,14 @@ class Settler:
 
     Args:
         grace: Seconds that the service may take to show what it has accepted.
+        patience: Seconds for which looks may fail before a doubt is given up, once nothing else moves.
         resubmit: Whether what was proved absent, or broken off, may be sent again.
     """
 
-    def __init__(self, desk: Desk, grace: float, resubmit: bool) -> None:
+    def __init__(self, desk: Desk, grace: float, patience: float, resubmit: bool) -> None:
         self._desk = desk
         self._grace = grace
+        self._patience = patience
         self._resubmit = resubmit
         self._lists = True
 
@@ -76,27 +77,41 @@ class Settler:
                 continue
             pause = first if len(desk.doubts) > known else min(_LONGEST_PAUSE, pause * 1.5)
             known = len(desk.doubts)
-            try:
-                await self._look()
-            except (CallError, AuthError) as error:
-                # Nothing is concluded from a look that failed.
-                desk.telemetry.event("the operations cannot be listed now", level=logging.WARNING, error=str(error))
+            await self._look()
             await asyncio.sleep(pause)
 
     async def _look(self) -> None:
         desk = self._desk
         now = desk.clock()
-        listing = await self._list()
-        for doubt in list(desk.doubts.values()):
+        doubts = list(desk.doubts.values())
+        for doubt in doubts:
+            if now - doubt.since >= self._grace:
+                desk.release(doubt)
+        try:
+            listing = await self._list()
+        except (CallError, AuthError) as error:
+            desk.telemetry.event("the operations cannot be listed now", level=logging.WARNING, error=str(error))
+            for doubt in doubts:
+                self._looked_in_vain(doubt, error)
+            return
+        for doubt in doubts:
             try:
                 shards = await desk.service.shards(doubt.prefix)
             except ResultsError as error:
                 desk.telemetry.event("a prefix cannot be listed now", level=logging.WARNING, error=str(error))
+                self._looked_in_vain(doubt, error)
                 continue
-            if now - doubt.since >= self._grace:
-                desk.release(doubt)
+            doubt.blind = None
             verdict = judge(doubt, now=now, grace=self._grace, listing=listing, shards=shards, last=desk.stuck)
             await self._act(doubt, verdict, listing)
+
+    def _looked_in_vain(self, doubt: Doubt, error: VisionError) -> None:
+        """Nothing is concluded from a look that failed; but the job does not wait for ever for one that does not."""
+        desk, now = self._desk, self._desk.clock()
+        if doubt.blind is None:
+            doubt.blind = now
+        elif desk.stuck and now - doubt.blind >= self._patience:
+            desk.give_up(doubt, f"it could not be looked for: {error}")
 
     async def _act(self, doubt: Doubt, verdict: Verdict, listing: Listing | None) -> None:
         desk = self._desk
@@ -128,8 +143,9 @@ class Settler:
                 elif operation.destination in wanted:
                     finished[operation.destination] = operation.name
         except CallError as error:
-            if error.code not in _NOT_SERVED:
+            if error.transient:
                 raise
+            desk.telemetry.event("the server lists no operations", error=str(error))
             self._lists = False
             return None
         own = await desk.disk(desk.ledger.own_operations, [*running, *failed])
