@@ -1,20 +1,42 @@
 """A server with the buckets ``photos`` and ``out``, and one suite for both clients. Folders below may shadow these fixtures."""
 
 import asyncio
+import importlib
 import inspect
+import pkgutil
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
 
+import vision_grpc
 from tests.ports import held_port
 from vision_grpc import AsyncClient, Client, Polling, Retry, v1
 from vision_grpc.emulator import Emulator
 
 _T = TypeVar("_T")
+
+
+def _import_all() -> None:
+    """Imports what would be imported when it is first used, by a client's or a server's thread.
+
+    pytest parses the modules of packages that have a plugin, as this one and anyio do, to rewrite their assertions, and CPython before
+    3.13 fails with a SystemError where two threads do that at the same moment. What needs Beam is for its own tests to import.
+    """
+    names = [module.name for module in pkgutil.walk_packages(vision_grpc.__path__, "vision_grpc.") if ".beam" not in module.name]
+    with warnings.catch_warnings():
+        # google-api-core's, of a package that it could use and that this environment has not.
+        warnings.simplefilter("ignore", ImportWarning)
+        for name in [*names, "anyio._backends._asyncio"]:
+            with suppress(ImportError):  # an extra that this environment has not
+                importlib.import_module(name)
+
+
+_import_all()
 
 PICTURES = {"a.png": b"an apple", "b.png": b"a bear", "c.png": b"a cat"}
 
