@@ -505,6 +505,20 @@ async def test_unreadable_results_do_not_hold_up_the_job(stage: Stage, client: A
     assert len(stage.submits()) == 5
 
 
+async def test_unreadable_results_of_a_failed_operation(stage: Stage, client: AsyncClient) -> None:
+    """Where an operation failed and what it wrote cannot be read either, its own error is told first."""
+
+    def unlisted(prefix: str) -> Iterator[Any]:
+        raise FileNotFoundError(f"{prefix} has no bucket")
+
+    stage.server.faults.add(Fault.unwritable("out"))
+    stage.objects.list = unlisted  # type: ignore[method-assign]
+    job = stage.job(4, client)
+    assert await take(job) == []
+    assert "the operation failed: Error writing final output to: gs://out/run/" in job.summary.unreadable[0].reason
+    assert "has no bucket" in job.summary.unreadable[0].reason
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

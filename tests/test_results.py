@@ -489,3 +489,14 @@ async def test_the_async_twin_reports_problems_too(out: Path) -> None:
     results = aread_results(out, requests=URIS, strict=False)
     assert [result.uri async for result in results] == URIS[:2] + URIS[4:]
     assert len(results.problems) == 1
+
+
+def test_results_one_level_down(tmp_path: Path) -> None:
+    """Where the output objects lie in folders below the destination, as a job's do, the error names those folders."""
+    objects = LocalObjects({"out": tmp_path / "out"})
+    for request in range(1, 6):
+        objects.write(f"gs://out/run/job/00000{request}-1/output-1-to-1.json", b"{}")
+    with pytest.raises(ResultsError, match=r"under gs://out/run/ itself, but in gs://out/run/job/000001-1/, .* and 2 more"):
+        next(read_results("gs://out/run/", objects=objects))
+    with pytest.raises(ResultsError, match="There are no output objects under gs://out/other/"):
+        next(read_results("gs://out/other/", objects=objects))

@@ -494,6 +494,22 @@ def test_no_server(tmp_path: Path) -> None:
     assert json.loads(submit("--status", "a.db", "--json", cwd=tmp_path).stdout)["progress"]["sent"] == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["--wait", "operations/1"], "taken up again by: python -m vision_grpc.submit --wait operations/1"),
+        (["gs://photos/a.jpg", "--features", "text", "--output", "gs://out/r/", "--no-wait"], "nothing was sent"),
+    ],
+)
+def test_operations_without_a_server(words: list[str], more: str, tmp_path: Path) -> None:
+    """--wait and --no-wait say so too, and nothing is said to be accepted."""
+    done = submit(*words, "--bucket", "out=out", cwd=tmp_path, VISION_EMULATOR_HOST="127.0.0.1:1")
+    assert done.returncode == 3
+    assert "no connection to 127.0.0.1:1 within 10 s" in done.stderr
+    assert more in done.stderr
+    assert "may have accepted" not in done.stderr
+
+
 def test_interrupt_without_a_server(tmp_path: Path) -> None:
     """Ctrl-C where nothing runs does not promise to wait for what runs; exit code 130."""
     (tmp_path / "out").mkdir()

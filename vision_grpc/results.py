@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from vision_grpc import v1, v1p4beta1
 from vision_grpc._results.join import ImageResult, join
-from vision_grpc._results.shards import check_travels, find_shards, load_shards
+from vision_grpc._results.shards import check_travels, find_shards, folders_below, load_shards
 from vision_grpc.errors import ConfigError, OperationFailed, ResultsError, status_code, status_details
 from vision_grpc.objects import Objects, open_objects
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Inputs: TypeAlias = Sequence[Input] | v1.AsyncBatchAnnotateImagesRequest | v1p4beta1.AsyncBatchAnnotateImagesRequest
 
 _PER_TURN = 64
+_FOLDERS = 3
 
 __all__ = ["AsyncResults", "ImageResult", "Results", "aread_results", "failed_uris", "read_results"]
 
@@ -148,6 +149,10 @@ class Results(Iterator[ImageResult]):
         response_class = (v1 if version == "v1" else v1p4beta1).AnnotateImageResponse
         try:
             shards = find_shards(objects, prefix)
+            if not shards and uris is None and (below := folders_below(objects, prefix)):
+                shown = ", ".join(below[:_FOLDERS]) + (f" and {len(below) - _FOLDERS} more" if len(below) > _FOLDERS else "")
+                # A job's requests have each a folder of its own below the job's.
+                raise ResultsError(f"There are no output objects under {prefix} itself, but in {shown}: read each of these.", uri=prefix)
         except ResultsError as error:
             self._report(error)
             return

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
+from vision_grpc._calls import GET, connected, run
 from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.names import new_run
 from vision_grpc._cli.output import Publisher, row
@@ -57,7 +58,11 @@ class Operations:
                 output = v1.OutputConfig(batch_size=options.batch_size or 0)
                 output.gcs_destination.uri = f"{prefix}{number}/"
                 self.submitting = True
-                operation = client.async_batch_annotate(part, output, labels=dict(options.label or ()))
+                try:
+                    operation = client.async_batch_annotate(part, output, labels=dict(options.label or ()))
+                except CallError as error:
+                    self.submitting = error.ambiguous
+                    raise
                 self.submitting = False
                 self.names.append(operation.name)
                 self._voice.data((json.dumps({"operation": operation.name}) if options.json else operation.name) + "\n")
@@ -76,6 +81,8 @@ class Operations:
         if self._order.output.startswith("gs://"):
             check_readable(found, self._order.output)
         with Client(**self._settings()) as client:
+            # Polls outlive any failure: a server that was never there would be waited for without a word.
+            run(connected(GET, client._context.retry.connect), client._transport.perform)
             destinations, problems = self._destinations(client)
         code = self._publish(destinations, found) if destinations else 0
         for problem in problems[:-1]:

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 # https://cloud.google.com/vision/docs/batch: the destination, then this, with nothing between them.
 _NAME = re.compile(r"output-([1-9][0-9]*)-to-([1-9][0-9]*)\.json")
+_LOOK = 1000
 _AHEAD_OBJECTS = 4
 _AHEAD_BYTES = 64 << 20
 
@@ -53,6 +55,17 @@ def find_shards(objects: Objects, prefix: str) -> list[Shard]:
             if name := _NAME.fullmatch(info.uri[len(prefix) :]):
                 shards.append(Shard(info.uri, info.size, int(name[1]), int(name[2])))
     return sorted(shards, key=lambda shard: (shard.first, shard.last))
+
+
+def folders_below(objects: Objects, prefix: str) -> list[str]:
+    """The folders in which output objects lie whose names begin with `prefix`, as far as the first thousand objects there tell."""
+    folders: dict[str, None] = {}
+    with _results_errors(prefix):
+        for info in islice(objects.list(prefix), _LOOK):
+            folder, slash, name = info.uri.rpartition("/")
+            if _NAME.fullmatch(name):
+                folders[folder + slash] = None
+    return list(folders)
 
 
 def load_shards(
