@@ -172,6 +172,9 @@ def test_gzip_both_ways(server: Emulator, http_: Http) -> None:
     assert reply.headers["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(reply.body)) == {"responses": ANSWER["responses"] * 16}
     assert "content-encoding" not in http_.post(ANNOTATE, request).headers
+    for refused in ("gzip;q=0", "deflate, GZIP; q=0.000, br"):
+        assert "content-encoding" not in http_.post(ANNOTATE, request, accept_encoding=refused).headers
+    assert http_.post(ANNOTATE, request, accept_encoding="gzip;q=0.5").headers["content-encoding"] == "gzip"
     assert len(server.calls[0].message.requests) == 16
 
 

@@ -100,6 +100,8 @@ def test_the_server_serves_it(http_: Http) -> None:
     reply = http_.get("/$discovery/rest?version=v1p4beta1", host="vision.test:8086")
     assert reply.json == document(BOUND, "v1p4beta1", "http://vision.test:8086/")
     assert reply.headers["content-type"] == "application/json"
+    head = http_.call("HEAD", "/$discovery/rest?version=v1p4beta1", host="vision.test:8086")
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", reply.headers["content-length"])
     assert http_.get("/%24discovery/rest").json["version"] == http_.get("/$discovery/rest").json["version"] == "v1"
     assert http_.get("/$discovery/rest?version=v2").error["message"] == "The server has no version 'v2'."
 

@@ -44,17 +44,16 @@ def http_(shared: Emulator, connect: Callable[..., Http]) -> Http:
         ('{"\\ud800": 1}', "It holds half of a surrogate pair."),
         ("[]", "The root is not an object."),
         ("1", "The root is not an object."),
-        ("{", "Failed to load JSON"),
-        ('{"requests": 1}', "repeated field requests must be in [] which is 1"),
-        ('{"requests": [{"features": [{"type": "LABELS"}]}]}', "LABELS"),
-        ('{"requests": [{"features": [{"maxResults": 1.5}]}]}', "1.5"),
-        ('{"requests": [{"features": [{"maxResults": 99999999999}]}]}', "99999999999"),
-        ('{"requests": [{"image": {"content": "a"}}]}', "content"),
-        ('{"requests": [], "requests": []}', "duplicate"),
+        ("{", "Expecting property name enclosed in double quotes: line 1, column 2."),
+        ('{"requests": []} {}', "Extra data: line 1, column 18."),
+        ('{"requests": [], "requests": []}', 'The name "requests" is there twice in one object.'),
+        ('{"labels": [], "parent": {"a": NaN}}', 'NaN is no JSON: write "NaN".'),
+        ('{"parent": ' + "1" * 5000 + "}", "It holds a number of thousands of digits."),
         ('{"parent": "\\uD83D"}', "It holds half of a surrogate pair."),
-        ('{"requests": ' + "[" * 5000, ""),
-        ('{"requests": ' * 5000, ""),
+        ('{"requests": ' + "[" * 50000, "It is nested too deeply."),
+        ('{"requests": ' * 50000, "It is nested too deeply."),
         (b"\xff{", "It is not UTF-8."),
+        (b"\xef\xbb\xbf{}", "It begins with a byte order mark: send UTF-8 without one."),
     ],
 )
 def test_no_request_of_the_method(http_: Http, body: str | bytes, message: str) -> None:
@@ -70,6 +69,49 @@ def test_no_request_of_the_method(http_: Http, body: str | bytes, message: str) 
     assert violation["fieldViolations"][0]["description"] == error["message"]
 
 
+VISION = "type.googleapis.com/google.cloud.vision.v1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "place", "message"),
+    [
+        ({"imagee": {}}, "", "Unknown name \"imagee\" at 'requests[0]': Cannot find field."),
+        ({"image": []}, "", "Unknown name \"image\" at 'requests[0]': Proto field is not repeating, cannot start list."),
+        ({"image": "a"}, ".image", f'({VISION}.Image), "a"'),
+        ({"features": {"type": 1}}, ".features", f"({VISION}.Feature), {{…}}: give a list"),
+        ({"features": [1]}, ".features[0]", f"({VISION}.Feature), 1"),
+        ({"features": [{"type": "LABELS"}]}, ".features[0].type", f'({VISION}.Feature.Type), "LABELS"'),
+        ({"features": [{"maxResults": 1.5}]}, ".features[0].max_results", "(TYPE_INT32), 1.5"),
+        ({"features": [{"maxResults": "x"}]}, ".features[0].max_results", '(TYPE_INT32), "x"'),
+        ({"features": [{"maxResults": True}]}, ".features[0].max_results", "(TYPE_INT32), true"),
+        ({"features": [{"maxResults": 99999999999}]}, ".features[0].max_results", "(TYPE_INT32), 99999999999"),
+        ({"image": {"source": {"imageUri": 5}}}, ".image.source.image_uri", "(TYPE_STRING), 5"),
+        ({"image": {"content": 5}}, ".image.content", "(TYPE_BYTES), 5"),
+        ({"image": {"content": "a"}}, ".image.content", '(TYPE_BYTES), Base64 decoding failed for "a"'),
+        ({"image": {"content": "!!!"}}, ".image.content", '(TYPE_BYTES), Base64 decoding failed for "!!!"'),
+        ({"image": {"content": "data:image/png;base64,AA"}}, ".image.content", 'decoding failed for "data:image/png;base64,AA"'),
+        (
+            {"imageContext": {"cropHintsParams": {"aspectRatios": ["1", 1e39]}}},
+            ".image_context.crop_hints_params.aspect_ratios[1]",
+            "(TYPE_FLOAT), 1e+39",
+        ),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(http_: Http, request_: Any, place: str, message: str) -> None:
+    """What a field cannot hold is refused by its place, in Google's words, and the place is told in the details."""
+    error = http_.post(SUBMIT, {"requests": [request_]}).error
+    assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    assert error["message"].endswith(message)
+    (violation,) = error["details"][0]["fieldViolations"]
+    assert violation == {"field": f"requests[0]{place}", "description": error["message"]}
+
+
+@pytest.mark.parametrize("content", ["aGVsbG8", "aGVsbG8=", "_-8", "+/8=", "aGVs\nbG8=\n"])
+def test_either_base64_is_taken(http_: Http, content: str) -> None:
+    """Bytes may be in the standard or the URL's alphabet, padded or not, with line ends."""
+    assert http_.post(ANNOTATE, {"requests": [{"image": {"content": content}, "features": [{"type": 1}]}]}).status == 200
+
+
 def test_an_empty_body_is_an_empty_request(http_: Http) -> None:
     """No body, blanks and {} are the same: a request without images, which the service refuses."""
     for body in (b"", b" \n", b"{}"):
@@ -81,8 +123,8 @@ def test_an_empty_body_is_an_empty_request(http_: Http) -> None:
     [
         ("nope=1", "Unknown name \"nope\": Cannot bind query parameter. Field 'nope' could not be found in request message."),
         ("filter.x=1", "Field 'filter.x' could not be found in request message."),
-        ("pageSize=many", "pageSize"),
-        ("returnPartialSuccess=maybe", "returnPartialSuccess"),
+        ("pageSize=many", "Invalid value at 'page_size' (TYPE_INT32), \"many\""),
+        ("returnPartialSuccess=maybe", "Invalid value at 'return_partial_success' (TYPE_BOOL), \"maybe\""),
         ("alt=xml", "alt is 'xml'; give one of json, proto."),
         ("alt=media", "alt is 'media'"),
         ("alt=json;enum-encoding=x", "alt is 'enum-encoding=x'"),
@@ -160,6 +202,26 @@ def test_encodings(http_: Http, encoding: str, message: str) -> None:
         reply = http_.call("POST", ANNOTATE, body, content_type=JSON, content_encoding=encoding)
         assert reply.status == 400
         assert message in reply.error["message"]
+
+
+def test_gzip_of_several_members(http_: Http) -> None:
+    """Members of gzip one after the other are one body, and the limit is on all of them; an empty one is an empty body."""
+    halves = gzip.compress(b'{"requests"') + gzip.compress(b": []}")
+    for body in (halves, gzip.compress(b"")):
+        reply = http_.call("POST", ANNOTATE, body, content_type=JSON, content_encoding="gzip")
+        assert reply.error["message"] == "requests is empty: give 1 to 16 images."
+    large = gzip.compress(b" " * (MAX_BODY // 2 + 1)) * 2
+    assert http_.call("POST", ANNOTATE, large, content_type=JSON, content_encoding="gzip").error["message"] == TOO_LARGE
+
+
+def test_whole_urls_and_what_is_no_path(shared: Emulator, http_: Http) -> None:
+    """A request that names the whole URL, as to a proxy, is served; OPTIONS * is refused in Google's shape."""
+    assert http_.get(f"{shared.rest_url}/v1/operations?pageSize=1").status == 200
+    assert http_.get(f"{shared.rest_url}/$discovery/rest").json["version"] == "v1"
+    for verb, path in (("GET", f"{shared.rest_url}/nope"), ("OPTIONS", "*")):
+        error = http_.call(verb, path).error
+        assert (error["code"], error["status"]) == (404, "NOT_FOUND")
+        assert error["message"].startswith(f"Method not found: {verb} ")
 
 
 def test_a_client_that_leaves_in_the_middle(shared: Emulator, http_: Http) -> None:

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import grpc
 from google.protobuf import message_factory
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vision_grpc.emulator.door import Door
 from vision_grpc.emulator.refusal import Refused, shown
@@ -33,6 +35,8 @@ _T = TypeVar("_T")
 # A reply that comes while a client still sends is lost on many of them: so much of a body that is too large is read on.
 _READ_ON = 64 * 2**20
 _FORM = "application/x-www-form-urlencoded"
+_ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
+_NO_GZIP = re.compile(r"\bgzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)
 
 
 def application(door: Door, bound: Sequence[Binding], closing: asyncio.Event) -> Starlette:
@@ -43,15 +47,36 @@ def application(door: Door, bound: Sequence[Binding], closing: asyncio.Event) ->
         bound: which requests are calls.
         closing: once set, every request that is still open is answered UNAVAILABLE.
     """
-    return Starlette(
-        routes=[
-            Route("/", metadata),
-            Route("/computeMetadata/v1/{path:path}", metadata),
-            # An instance, not a function: Starlette then leaves the HTTP methods to it.
-            Route("/{path:path}", _Api(door, bound, closing)),
-        ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)],
+    starlette = Starlette(
+        routes=[Route("/", metadata), Route("/computeMetadata/v1/{path:path}", metadata)],
+        middleware=[Middleware(_OriginForm), Middleware(_Gzip, minimum_size=1024, compresslevel=1)],
     )
+    # Also what is no path, as the * of OPTIONS, gets the API's refusal and not Starlette's.
+    starlette.router.default = _Api(door, bound, closing)
+    starlette.router.redirect_slashes = False
+    return starlette
+
+
+class _OriginForm:
+    """Requests to a proxy name the whole URL; a server must understand them too (RFC 9112, section 3.2.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            raw = _ORIGIN.sub(b"", scope["raw_path"])
+            if raw != scope["raw_path"]:
+                scope = {**scope, "raw_path": raw or b"/", "path": unquote((raw or b"/").decode("ascii"))}
+        await self._app(scope, receive, send)
+
+
+class _Gzip(GZipMiddleware):
+    """Starlette's, which takes ``gzip;q=0``, a refusal of it, for a wish."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = scope["type"] == "http" and _NO_GZIP.search(Headers(scope=scope).get("accept-encoding", ""))
+        await (self.app if refused else super().__call__)(scope, receive, send)
 
 
 class _Api:
@@ -86,7 +111,7 @@ class _Api:
             verb, query = instead, body.decode("latin-1") if kind.startswith(_FORM) else query
         rest = parameters.take(parse_qsl(query, keep_blank_values=True))
         path = request.scope["raw_path"].decode("latin-1")
-        if (verb, request.scope["path"]) == ("GET", "/$discovery/rest"):
+        if verb in ("GET", "HEAD") and request.scope["path"] == "/$discovery/rest":
             return self._discovery(request, dict(rest))
         found = find(self._bound, verb, path)
         if found is None:

@@ -76,7 +76,11 @@ class Failure(Exception):
 
 def bad_payload(description: str, field: str = "") -> Failure:
     """Returns the refusal of a request that is no request of its method, in the form that Google APIs give it."""
-    text = f"Invalid JSON payload received. {description}"
+    return bad_value(f"Invalid JSON payload received. {description}", field)
+
+
+def bad_value(text: str, field: str) -> Failure:
+    """Returns the refusal of a request in which one field is wrong, named by its path."""
     status = _Status()
     violations = _BadRequest()
     violations.field_violations.add(field=field.encode(errors="replace"), description=text.encode(errors="replace"))

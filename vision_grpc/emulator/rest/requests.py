@@ -1,7 +1,7 @@
 """HTTP requests to messages: body, path and query, each where the method's rule puts it. No I/O here."""
 
-import json
-import re
+import gzip
+import io
 import zlib
 from collections.abc import Iterable
 from typing import Any
@@ -13,14 +13,13 @@ from google.protobuf.message import DecodeError, Message
 
 from vision_grpc._gen import POOL
 from vision_grpc.emulator.refusal import invalid, shown
+from vision_grpc.emulator.rest import payload
 from vision_grpc.emulator.rest.failure import Failure, bad_payload
 from vision_grpc.emulator.rest.rules import Binding
 
 # Published as "10 MB" for JSON (https://cloud.google.com/vision/quotas); the real server's refusal names this number.
 MAX_BODY = 10 * 2**20
 _PROTO = ("application/x-protobuf", "application/protobuf")
-_UNKNOWN = re.compile(r'has no field named "(?P<name>[^"]*)"(?: at "(?P<place>[^"]*)")?')
-_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 300
 
 
@@ -35,15 +34,15 @@ def unpacked(body: bytes, encoding: str) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise invalid(f"Content-Encoding is {shown(encoding)}; send gzip, or the plain body.")  # ours
-    reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        plain = reader.decompress(body, MAX_BODY + 1)
-    except zlib.error:
-        plain = None
-    if plain is not None and len(plain) > MAX_BODY:
+        if not body:
+            raise EOFError
+        # It may be of several members, one after the other (RFC 1952, section 2.2).
+        plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BODY + 1)
+    except (OSError, EOFError, zlib.error):
+        raise invalid("The body is not gzip, as its Content-Encoding says.") from None  # ours
+    if len(plain) > MAX_BODY:
         raise too_large()
-    if plain is None or not reader.eof or reader.unused_data:
-        raise invalid("The body is not gzip, as its Content-Encoding says.")  # ours
     return plain
 
 
@@ -84,41 +83,16 @@ def _read(request: Message, definition: Descriptor, body: bytes, kind: str) -> N
     if kind not in ("", "application/json"):
         # Ours. curl sends application/x-www-form-urlencoded where nothing else is said.
         raise invalid(f"Content-Type is {shown(kind)}; send application/json.")
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise bad_payload("It is not UTF-8.") from None
-    if not text.strip():
-        return
-    if not text.lstrip().startswith("{"):
-        raise bad_payload("The root is not an object.")
-    try:
-        if _ESCAPED_HALF.search(text):
-            # protobuf's C code meets what is no character with an error of its own insides.
-            json.dumps(json.loads(text), ensure_ascii=False).encode()
-        json_format.Parse(text, request, descriptor_pool=POOL)
-    except UnicodeEncodeError:
-        raise bad_payload("It holds half of a surrogate pair.") from None
-    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        # Where nesting or a value of an odd kind is met, json_format lets Python's own errors out.
-        raise _refused(error, definition) from None
+    _merge(request, definition, payload.parsed(body))
 
 
 def _merge(request: Message, definition: Descriptor, fields: dict[str, Any]) -> None:
+    payload.check(fields, definition)
     try:
         json_format.ParseDict(fields, request, descriptor_pool=POOL)
-    except (json_format.ParseError, ValueError, TypeError, AttributeError) as error:
-        raise _refused(error, definition) from None
-
-
-def _refused(error: Exception, request: Descriptor) -> Failure:
-    text = str(error)
-    if match := _UNKNOWN.search(text):
-        place = (match["place"] or "").removeprefix(request.name).removeprefix(".")
-        where = f" at '{place}'" if place else ""
-        return bad_payload(f'Unknown name "{match["name"][:_SHOWN]}"{where}: Cannot find field.', place)
-    # Beyond the first words, which are Google's, ours: the reason as protobuf's parser gives it.
-    return bad_payload((text.splitlines() or [type(error).__name__])[0][:_SHOWN])
+    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        # Ours: what is left is rare, two fields of one oneof say, and the reason is as protobuf's parser gives it.
+        raise bad_payload((str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]) from None
 
 
 def _nested(request: Descriptor, query: Iterable[tuple[str, str]], *, bindable: bool) -> dict[str, Any]:
