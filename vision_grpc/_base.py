@@ -251,6 +251,8 @@ class BaseClient:
     def _waits(self, names: Iterable[v1.Operation | str], timeout: float | None, polling: Polling | None, metadata: Metadata) -> Waits:
         from vision_grpc._waits import Waits
 
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+            raise ConfigError(f"operations must be several, as a list, not {type(names).__name__}")
         waits = Waits(self._context, polling or self._polling, timeout, metadata)
         waits.add(_operations.operation_name(_ours(name)) for name in names)
         return waits
@@ -271,4 +273,6 @@ def ended(operation: v1.Operation | CallError) -> ImagesResponse | VisionError:
 
 
 def list_request(parent: str, filter: str, page_size: int) -> ListOperationsRequest:  # noqa: A002 - the API's own name
-    return ListOperationsRequest(name=parent, filter=filter, page_size=page_size)
+    if not isinstance(parent, str):
+        raise ConfigError(f"parent must be a string as projects/PROJECT, not {type(parent).__name__}")
+    return adopt({"name": parent, "filter": filter, "page_size": page_size}, ListOperationsRequest, "list_operations")
