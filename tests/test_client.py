@@ -290,7 +290,7 @@ def test_waiting_for_what_is_not_several(operations: Any, any_client: Client) ->
 )
 def test_lists_that_cannot_be_asked_for(wrong: dict[str, Any], emulator: Emulator, any_client: Client) -> None:
     """What is no parent, filter or page_size is refused before anything is sent."""
-    with pytest.raises(ConfigError, match="parent must be|list_operations"):
+    with pytest.raises(ConfigError, match=r"parent must be|list_operations"):
         list(any_client.list_operations(**wrong))
     assert emulator.calls == []
 
