@@ -289,6 +289,32 @@ def test_what_is_no_name_is_not_sent(method: str, emulator: Emulator, any_client
     assert emulator.calls == []
 
 
+@pytest.mark.parametrize("name", ["operations/\ud800", "projects/\udfff/operations/1", "operations/" + "1" * 4086, b"operations/1", None])
+def test_names_that_cannot_be_sent(name: Any, emulator: Emulator, any_client: Client) -> None:
+    """Nor is a name that is no text, or so long that gRPC could not carry it."""
+    for use in (any_client.get_operation, any_client.wait_operation, lambda name: list(any_client.wait_operations([name]))):
+        with pytest.raises(ConfigError, match="operation"):
+            use(name)
+    assert emulator.calls == []
+
+
+@pytest.mark.parametrize("operations", [None, "operations/1", 5])
+def test_waiting_for_what_is_not_several(operations: Any, any_client: Client) -> None:
+    """One name alone, or none, is not several."""
+    with pytest.raises(ConfigError, match="operations must be several, as a list"):
+        list(any_client.wait_operations(operations))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"parent": "projects/\ud800"}, {"parent": None}, {"page_size": "x"}, {"page_size": 2**40}, {"filter": 5}]
+)
+def test_lists_that_cannot_be_asked_for(wrong: dict[str, Any], emulator: Emulator, any_client: Client) -> None:
+    """What is no parent, filter or page_size is refused before anything is sent."""
+    with pytest.raises(ConfigError, match=r"parent must be|list_operations"):
+        list(any_client.list_operations(**wrong))
+    assert emulator.calls == []
+
+
 @pytest.mark.parametrize(
     "shape", ["projects/p/operations/{}", "projects/p/locations/eu/operations/{}", "locations/eu/operations/{}", "operations/{}"]
 )

@@ -264,6 +264,12 @@ def test_object_uris_that_are_refused(uri: str, words: str) -> None:
         ),
         ({"requests": [mapping(features=[])]}, "requests[0].features is empty"),
         ({"requests": [mapping(), mapping(features=[{"type": 5}, {}])]}, "requests[1].features[1].type is not set"),
+        ({"requests": [mapping(features=[{"type": 99}])]}, "requests[0].features[0].type: there is no feature number 99"),
+        ({"requests": [mapping(features=[{"type": 8}])]}, "requests[0].features[0].type: there is no feature number 8"),
+        ({"requests": [mapping(features=[{"type": 5, "max_results": -1}])]}, "requests[0].features[0].max_results must not be negative"),
+        ({"output_config": {"gcs_destination": {"uri": "gs://out/" + "x" * 1007}}}, "longer than Cloud Storage's 1,024 bytes"),
+        ({"output_config": {"gcs_destination": {"uri": "gs://out/" + "ü" * 504}}}, "longer than Cloud Storage's 1,024 bytes"),
+        ({"parent": "projects/é"}, "parent must be"),
         ({"output_config": None}, "output_config.gcs_destination.uri is missing"),
         (
             {"output_config": {"gcs_destination": {"uri": "out/"}}},
@@ -311,11 +317,12 @@ def test_requests_that_are_refused(changes: dict[str, Any], words: str) -> None:
         {"requests": [mapping(image={"source": {"gcs_image_uri": URI}})]},
         {"output_config": {"gcs_destination": {"uri": "gs://out/no-slash"}, "batch_size": 100}},
         {"output_config": {"gcs_destination": {"uri": "gs://out/"}, "batch_size": 1}},
+        {"output_config": {"gcs_destination": {"uri": "gs://out/" + "x" * 1006}}},
         {"parent": "projects/example.com:p"},
         {"parent": "projects/123/locations/asia"},
         {"labels": {"team": "", "ünit_1-a": "größe", "a" * 63: "b" * 63}},
     ],
-    ids=["2,000 images", "gcs_image_uri", "bare prefix", "bucket root", "domain-scoped project", "asia", "labels"],
+    ids=["2,000 images", "gcs_image_uri", "bare prefix", "bucket root", "long prefix", "domain-scoped project", "asia", "labels"],
 )
 def test_requests_at_the_limits_are_taken(changes: dict[str, Any]) -> None:
     """What lies on the right side of a limit is not refused."""
@@ -392,6 +399,7 @@ def test_a_mapping_that_does_not_fit(item: Any, words: str) -> None:
             "OutputConfig has no field 'gcsDestination'; did you mean 'gcs_destination'?",
         ),
         (v1, ([mapping()], {"batch_size": 2.5}, None, None), "output_config.batch_size does not take 2.5"),
+        (v1, ([mapping()], "gs://out/\ud800/", None, None), "output_config.gcs_destination.uri does not take"),
         (v1, ([mapping()], OUT, 7, None), "parent must be a string"),
         (v1, ([mapping()], OUT, None, {"a": 1}), "labels a mapping of strings to strings"),
         (v1, ([mapping()], OUT, None, ["a"]), "labels a mapping of strings to strings"),

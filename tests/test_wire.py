@@ -68,6 +68,32 @@ def test_what_is_wrong_is_not_good_at_a_glance(uri: str, place: int) -> None:
     assert not all_good(batch([uri]))
 
 
+@pytest.mark.parametrize("number", range(-2, 130))
+@pytest.mark.parametrize("most", [-(2**31), -1, 0, 1, 127, 128, 2**31 - 1])
+def test_features_that_do_not_exist_get_a_closer_look(number: int, most: int) -> None:
+    """What is good at a glance has a type that exists and no negative max_results; the loop refuses all others, of any version."""
+    for door in (v1, v1p4beta1):
+        request: Any = batch(URIS, door)
+        request.requests[7].features[0].type = number
+        request.requests[7].features[0].max_results = most
+        refused = number not in v1.Feature.Type.values() or number == 0 or most < 0
+        assert closely(request) is not refused
+        assert not (refused and all_good(request))
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 2000])
+def test_long_destinations_get_a_closer_look(count: int) -> None:
+    """No destination is good at a glance that leaves no room for the names below it."""
+    uris = ["gs://bucket/x"] * count
+    for size in range(960, 1030):
+        request = batch(uris, destination="gs://results/" + "x" * size)
+        room = size + len(f"output-{count}-to-{count}.json") <= 1024
+        assert not all_good(request) or room
+        if count < 2000:
+            assert closely(request) is room
+    assert all_good(batch(uris, destination="gs://results/" + "x" * 990))
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"parent": parent} for parent in ("p" * size for size in range(1, 128))] + [{"labels": {"Team": "a" * size}} for size in range(60)],

@@ -62,6 +62,19 @@ def _ours(operation: v1.Operation | str) -> Any:
     return operation if isinstance(operation, str) else adopt(operation, v1.Operation, "operation")
 
 
+_IDENTITY = frozenset({"credentials", "api_key", "quota_project", "universe_domain"})
+_TLS = frozenset({"root_certificates", "client_certificate"})
+_CONTRADICTIONS = (
+    (
+        "channel",
+        "a channel brings its own endpoint, credentials and settings",
+        _IDENTITY | _TLS | {"endpoint", "emulator", "compression", "max_message", "options"},
+    ),
+    ("emulator", "an emulator is called without encryption and credentials, which would show the secret", _IDENTITY | _TLS),
+)
+"""Setting, why it stands alone, and what it cannot stand beside, all by their names as arguments."""
+
+
 class BaseClient:
     """The settings of a client and the flows behind its methods."""
 
@@ -122,10 +135,24 @@ class BaseClient:
         """
         if version not in VERSIONS:
             raise ConfigError(f"version must be one of {', '.join(VERSIONS)}, not {version!r}")
-        if channel is not None and any(value is not None for value in (endpoint, emulator, credentials, api_key)):
-            raise ConfigError(
-                "a channel brings its own endpoint and credentials: give it alone, without endpoint, emulator, credentials or api_key"
-            )
+        settable = {
+            "endpoint": endpoint,
+            "emulator": emulator,
+            "channel": channel,
+            "credentials": None if _anonymous(credentials) and channel is None else credentials,
+            "api_key": api_key,
+            "quota_project": quota_project,
+            "universe_domain": universe_domain,
+            "root_certificates": root_certificates,
+            "client_certificate": client_certificate,
+            "compression": compression,
+            "max_message": max_message,
+            "options": options or None,
+        }
+        given = {name for name, value in settable.items() if value is not None}
+        for setting, why, others in _CONTRADICTIONS:
+            if setting in given and (superfluous := sorted(given & others)):
+                raise ConfigError(f"{why}: leave {', '.join(superfluous)} out, or {setting}")
         environ = os.environ
         use_certificate = environ.get("GOOGLE_API_USE_CLIENT_CERTIFICATE", "false").lower()
         if use_certificate not in ("true", "false"):
@@ -143,8 +170,6 @@ class BaseClient:
             client_certificate=client_certificate is not None,
             environ=environ,
         )
-        if emulator is not None and (credentials is not None or api_key is not None) and not _anonymous(credentials):
-            raise ConfigError("an emulator is called without encryption, which would show the secret: leave credentials and api_key out")
         settings = ChannelSettings(
             target=target,
             root_certificates=root_certificates,
@@ -162,8 +187,8 @@ class BaseClient:
         self.target = target
         self.version = version
         self._project = project or environ.get("GOOGLE_CLOUD_PROJECT")
-        self._polling = polling or Polling()
-        self._context = Context(retry=retry or Retry())
+        self._polling = chosen("polling", polling, Polling())
+        self._context = Context(retry=chosen("retry", retry, Retry()))
         self._door = importlib.import_module(f"vision_grpc.{version}")
         self._transport: Any = self._transport_class(settings, auth, channel, interceptors, user_agent)
         self._transport.close_with(self)
@@ -241,7 +266,7 @@ class BaseClient:
             self._context,
             _ours(operation),
             timeout=timeout,
-            polling=polling or self._polling,
+            polling=chosen("polling", polling, self._polling),
             on_progress=on_progress,
             metadata=metadata,
         )
@@ -251,13 +276,22 @@ class BaseClient:
     def _waits(self, names: Iterable[v1.Operation | str], timeout: float | None, polling: Polling | None, metadata: Metadata) -> Waits:
         from vision_grpc._waits import Waits
 
-        waits = Waits(self._context, polling or self._polling, timeout, metadata)
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+            raise ConfigError(f"operations must be several, as a list, not {type(names).__name__}")
+        waits = Waits(self._context, chosen("polling", polling, self._polling), timeout, metadata)
         waits.add(_operations.operation_name(_ours(name)) for name in names)
         return waits
 
 
 def _anonymous(credentials: object) -> bool:
     return type(credentials).__name__ == "AnonymousCredentials"
+
+
+def chosen(name: str, value: _T | None, default: _T) -> _T:
+    """`value`, or the default where there is none; a ConfigError where it is not of the default's kind."""
+    if value is not None and not isinstance(value, type(default)):
+        raise ConfigError(f"{name} must be a {type(default).__name__}, not {type(value).__name__}")
+    return default if value is None else value
 
 
 def ended(operation: v1.Operation | CallError) -> ImagesResponse | VisionError:
@@ -271,4 +305,6 @@ def ended(operation: v1.Operation | CallError) -> ImagesResponse | VisionError:
 
 
 def list_request(parent: str, filter: str, page_size: int) -> ListOperationsRequest:  # noqa: A002 - the API's own name
-    return ListOperationsRequest(name=parent, filter=filter, page_size=page_size)
+    if not isinstance(parent, str):
+        raise ConfigError(f"parent must be a string as projects/PROJECT, not {type(parent).__name__}")
+    return adopt({"name": parent, "filter": filter, "page_size": page_size}, ListOperationsRequest, "list_operations")

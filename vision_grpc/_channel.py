@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import google.protobuf
 import grpc
 
 from vision_grpc._version import __version__
-from vision_grpc.config import Target
+from vision_grpc.config import Target, is_number
 from vision_grpc.errors import AuthError, ConfigError
 
 ClientCertificate = Callable[[], tuple[bytes, bytes]]
@@ -20,14 +20,37 @@ ClientCertificate = Callable[[], tuple[bytes, bytes]]
 
 def api_client_header(user_agent: str | None) -> tuple[str, str]:
     """x-goog-api-client, by which Google tells clients apart."""
+    if user_agent is not None and not (isinstance(user_agent, str) and _TEXT.match(user_agent)):
+        raise ConfigError("user_agent must be printable ASCII text")
     python = sys.version.partition(" ")[0].rstrip("+")  # as platform.python_version(), whose module takes 3 ms to load
     words = f"gl-python/{python} grpc/{grpc.__version__} gccl/{__version__} pb/{google.protobuf.__version__}"
     return ("x-goog-api-client", f"{user_agent} {words}" if user_agent else words)
 
 
+def _are_arguments(options: object) -> bool:
+    if not isinstance(options, list | tuple):
+        return False
+    return all(isinstance(pair, list | tuple) and list(map(type, pair)) in ([str, int], [str, str], [str, bytes]) for pair in options)
+
+
+_RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("root_certificates", "PEM as bytes", lambda value: isinstance(value, bytes)),
+    ("client_certificate", "a function that returns a certificate and its private key", callable),
+    ("keepalive", "seconds from 0.001 to 2,147,483, or None for no pings", lambda value: is_number(value) and 0.001 <= value <= 2_147_483),
+    ("max_message", "bytes from 1 to 2,147,483,647, or None for no limit", lambda value: type(value) is int and 0 < value < 2**31),
+    ("compression", "one of grpc.Compression", lambda value: isinstance(value, grpc.Compression)),
+    (
+        "options",
+        "a list of pairs of a name and an int or string",
+        _are_arguments,
+    ),
+)
+"""What each setting must be where it is not None. gRPC itself says so in a traceback, at the first call, or not at all."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelSettings:
-    """All that a channel is made from.
+    """All that a channel is made from; a ConfigError for what no channel can be made from.
 
     Attributes:
         keepalive: Seconds between pings on an idle connection, which NAT gateways and load balancers would drop; None for none.
@@ -43,6 +66,12 @@ class ChannelSettings:
     max_message: int | None = None
     compression: grpc.Compression | None = None
     options: Sequence[tuple[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        for name, kind, holds in _RULES:
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise ConfigError(f"{name} must be {kind}" + (f", not {value!r}" if isinstance(value, int | float) else ""))
 
     def arguments(self) -> list[tuple[str, Any]]:
         limit = -1 if self.max_message is None else self.max_message
@@ -86,12 +115,18 @@ def _identity(client_certificate: ClientCertificate) -> tuple[bytes, bytes]:
 
 
 _KEY = re.compile(r"[0-9a-z_.-]+\Z")
+_RESERVED = re.compile(r"(?:grpc-.*|te|content-type|user-agent|host)\Z")
 _TEXT = re.compile(r"[ -~]*\Z")
 
 
 def check_metadata(metadata: Sequence[tuple[str, str | bytes]]) -> None:
-    """Refuses what gRPC would refuse: its own error quotes the whole metadata, with the token in it."""
+    """Refuses what gRPC would refuse: its own error quotes the whole metadata, with the token in it. Refuses what it would drop too."""
+    pairs = isinstance(metadata, Collection) and not isinstance(metadata, str | bytes | Mapping)
+    if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in metadata):
+        raise ConfigError('metadata must be a list of pairs of key and value, as [("x-trace", "1")]')
     for key, value in metadata:
+        if isinstance(key, str) and _RESERVED.match(key):
+            raise ConfigError(f"metadata key {key!r} is gRPC's own: leave it out, or see timeout=, user_agent= and compression=")
         if not isinstance(key, str) or not _KEY.match(key):
             raise ConfigError(f"metadata key {key!r} cannot be sent: use lower-case letters, digits, '_', '-' and '.'")
         if key.endswith("-bin"):

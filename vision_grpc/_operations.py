@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     # Every version's OperationMetadata has the same fields; a callback typed with v1's serves them all.
     Progress = Callable[[v1.OperationMetadata], object]
 
-_NAME = re.compile(r"(?:projects/[^/\s]+/)?(?:locations/[^/\s]+/)?operations/[^/\s]+\Z")
+_PART = r"[^/\s\ud800-\udfff]+"  # halves of surrogate pairs cannot be sent
+_NAME = re.compile(rf"(?:projects/{_PART}/)?(?:locations/{_PART}/)?operations/{_PART}\Z")
+_LONGEST_NAME = 4096
+"""Characters; gRPC carries a name in a header too, and breaks calls over some 16,000 bytes of headers again and again."""
 
 
 def operation_name(operation: Message | str) -> str:
@@ -37,9 +40,9 @@ def operation_name(operation: Message | str) -> str:
         ConfigError: It is no operation's name.
     """
     name = operation if isinstance(operation, str) else getattr(operation, "name", None)
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not _NAME.match(name):
         raise ConfigError(
-            f"{name!r} is not an operation's name; they look like projects/PROJECT/operations/ID, "
+            f"{name!r:.200} is not an operation's name; they look like projects/PROJECT/operations/ID, "
             "projects/PROJECT/locations/LOCATION/operations/ID, locations/LOCATION/operations/ID or operations/ID"
         )
     return name

@@ -19,10 +19,11 @@ _LENGTH = rb"(?:[\x01-\x7f]|[\x80-\xff][\x00-\x7f])"
 _BUCKET_URI = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/")
 _IMAGE = rb"\x0a%s\x0a%s\x12%s\x12%s%s" % (_LENGTH, _LENGTH, _LENGTH, _LENGTH, _URI.encode())
 """A request up to the end of its image: tag and length of request, image, source and image_uri, and the URI."""
-_FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x13](?:\x10%s)?+)++" % _LENGTH
-"""Features with a type and perhaps max_results."""
-# No "#": a destination that ends in digits after one would name a generation.
-_OUTPUT = rb"""\x12%s\x0a%s\x0a%sgs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]*+(?:\x10[\x01-\x64])?+""" % ((_LENGTH,) * 3)
+_FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x07\x09-\x0c\x13](?:\x10%s)?+)++" % _LENGTH
+"""Features with a type that exists, and perhaps max_results; negative ones would be longer."""
+# The longest that this allows leaves room for the names of output objects. No "#": a destination that ends in digits after one
+# would name a generation.
+_OUTPUT = rb"""\x12%s\x0a%s\x0a%sgs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]{0,990}+(?:\x10[\x01-\x64])?+""" % ((_LENGTH,) * 3)
 """An output_config with a destination and perhaps a batch_size of 1 to 100."""
 _HASH = re.compile(rb"#(?<![\n\x12]#)")
 """A # that is not the length after a tag. To look for its own byte first is what makes the search quick."""

@@ -44,18 +44,18 @@ def limit_of(timeout: object) -> float | None:
     return None if timeout >= LONGEST else timeout
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_seconds(owner: object, **values: float) -> None:
     for name, value in values.items():
-        if not (_is_number(value) and 0 < value < LONGEST):
+        if not (is_number(value) and 0 < value < LONGEST):
             raise ConfigError(f"{type(owner).__name__}.{name} must be a positive number of seconds below {LONGEST:,.0f}, not {value!r}")
 
 
 def _check_multiplier(owner: object, multiplier: float) -> None:
-    if not (_is_number(multiplier) and multiplier >= 1):
+    if not (is_number(multiplier) and multiplier >= 1):
         raise ConfigError(f"{type(owner).__name__}.multiplier must be a number of at least 1, not {multiplier!r}")
 
 
@@ -109,7 +109,7 @@ class Target:
             return cls(address=address(emulator, default_port=None, where=where), secure=False, location=location)
 
         universe = universe_domain or environ.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or DEFAULT_UNIVERSE
-        if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", universe):
+        if not isinstance(universe, str) or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", universe):
             raise ConfigError(f"universe_domain must be a domain as googleapis.com, not {universe!r}")
         mode = environ.get("GOOGLE_API_USE_MTLS_ENDPOINT", "auto").lower()
         if mode not in ("auto", "always", "never"):
@@ -152,7 +152,7 @@ class Retry:
     connect: float = 20.0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.attempts) or not isinstance(self.attempts, int) or self.attempts < 1:
+        if not is_number(self.attempts) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise ConfigError(f"Retry.attempts must be a whole number of at least 1, not {self.attempts!r}")
         _check_seconds(self, initial=self.initial, maximum=self.maximum, connect=self.connect)
         _check_multiplier(self, self.multiplier)
@@ -186,7 +186,7 @@ class Polling:
     def __post_init__(self) -> None:
         _check_seconds(self, initial=self.initial, maximum=self.maximum, call_timeout=self.call_timeout, server_wait=self.server_wait)
         _check_multiplier(self, self.multiplier)
-        if not (_is_number(self.jitter) and 0 <= self.jitter <= 1):
+        if not (is_number(self.jitter) and 0 <= self.jitter <= 1):
             raise ConfigError(f"Polling.jitter must be between 0 and 1, not {self.jitter!r}")
 
     def interval(self, polls: int, random: float) -> float:

@@ -54,12 +54,13 @@ _SHORT = {
 }
 FEATURE_NAMES: dict[str, int] = {name: v1.Feature.Type.Value(full) for full, short in _SHORT.items() for name in (*short, full.lower())}
 """Every name that a feature may be asked for by, in lower case, with its number."""
+_FEATURE_TYPES = frozenset(FEATURE_NAMES.values())
 
 _BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 _OBJECT_URI = re.compile(rf"gs://{_BUCKET}/[^\r\n]+\Z")
 _DESTINATION = re.compile(rf"gs://{_BUCKET}/[^\r\n]*\Z")
 _GENERATION = re.compile(r"#\d+\Z")
-_PARENT = re.compile(r"projects/[^/\s]+(?:/locations/(?P<location>us|asia|eu))?\Z")
+_PARENT = re.compile(r"projects/[!-.0-~]+(?:/locations/(?P<location>us|asia|eu))?\Z")
 _LABEL = re.compile(r"[\w-]{0,63}\Z")
 
 
@@ -163,12 +164,15 @@ def check_uri(uri: object, where: str) -> None:
         raise ConfigError(f"{where}: the object's name is longer than Cloud Storage's 1,024 bytes: {uri[:60]}…")
 
 
-def check_destination(uri: str, where: str) -> None:
-    """Raises a ConfigError unless output objects can be written below `uri`, to which their names are simply appended."""
+def check_destination(uri: str, where: str, images: int = MAX_IMAGES) -> None:
+    """Raises a ConfigError unless the output objects of so many images can be written below `uri`, to which their names are appended."""
     if _GENERATION.search(uri):
         raise ConfigError(f"{where}: {uri!r} names a generation; a destination is a prefix as gs://bucket/folder/")
     if not _DESTINATION.match(uri):
         raise ConfigError(f"{where}: {uri!r} is not a Cloud Storage prefix; write gs://bucket/folder/ (the slash matters)")
+    last = f"output-{images}-to-{images}.json"
+    if len(uri.partition("/")[2].partition("/")[2].partition("/")[2].encode(errors="replace")) + len(last) > 1024:
+        raise ConfigError(f"{where}: with {last} at its end it is longer than Cloud Storage's 1,024 bytes for a name: {uri[:60]}…")
 
 
 def check_parent(parent: str, endpoint_location: str | None) -> None:
@@ -220,10 +224,14 @@ def check_request(request: AsyncRequest, *, endpoint_location: str | None = None
         for place, wanted in enumerate(image_request.features):
             if not wanted.type:
                 raise ConfigError(f"requests[{index}].features[{place}].type is not set; name a feature, for instance TEXT_DETECTION")
+            if wanted.type not in _FEATURE_TYPES:
+                raise ConfigError(f"requests[{index}].features[{place}].type: there is no feature number {wanted.type}")
+            if wanted.max_results < 0:
+                raise ConfigError(f"requests[{index}].features[{place}].max_results must not be negative, as {wanted.max_results} is")
     output = request.output_config
     if not output.gcs_destination.uri:
         raise ConfigError("output_config.gcs_destination.uri is missing: the service writes its results to gs://bucket/folder/")
-    check_destination(output.gcs_destination.uri, "output_config.gcs_destination.uri")
+    check_destination(output.gcs_destination.uri, "output_config.gcs_destination.uri", count)
     if not 0 <= output.batch_size <= MAX_BATCH_SIZE:
         raise ConfigError(f"output_config.batch_size must be between 1 and {MAX_BATCH_SIZE}, not {output.batch_size}; 0 means 20")
     check_place(request, endpoint_location)
@@ -261,9 +269,8 @@ def async_request(
             raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
         request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
         if isinstance(output_config, str):
-            request.output_config.gcs_destination.uri = output_config
-        else:
-            request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))
+            output_config = {"gcs_destination": {"uri": output_config}}
+        request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))
         return request
     if output_config is not None:
         raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")

@@ -22,8 +22,12 @@ from vision_grpc.errors import AuthError, ConfigError
 class AsyncTransport(TransportBase):
     """Performs steps on a grpc.aio.Channel, one for each event loop that uses the client, opened at its first step."""
 
+    interceptor_kinds = (grpc.aio.ClientInterceptor,)
+
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:
         super().__init__(settings, auth, channel, interceptors, user_agent)
+        if channel is not None and self._interceptors:
+            raise ConfigError("grpc.aio takes interceptors only where a channel is made: give them to the channel")
         self._lock = threading.Lock()
         self._channels: dict[asyncio.AbstractEventLoop, _LoopChannel] = {}
         self._owner: int | None = None

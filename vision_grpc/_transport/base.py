@@ -23,11 +23,18 @@ def rest(timeout: float | None, since: float) -> float | None:
 class TransportBase:
     """What both transports share: the metadata of a call."""
 
+    interceptor_kinds: tuple[type[Any], ...]
+
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:
         self.settings = settings
         self.auth = auth
         self.closed = False
         self._given = channel
+        several = isinstance(interceptors, list | tuple)
+        if not several or not all(isinstance(interceptor, self.interceptor_kinds) for interceptor in interceptors):
+            raise ConfigError(
+                f"interceptors must be a list of {self.interceptor_kinds[0].__module__.partition('._')[0]}'s client interceptors"
+            )
         self._interceptors = list(interceptors)
         self._fixed = (api_client_header(user_agent),)
         self._refused: Headers | None = None

@@ -50,6 +50,13 @@ call's CPU time, and a connection may break between the look and the call anyway
 class Transport(TransportBase):
     """Performs steps on a grpc.Channel, opened at the first of them. Safe to use from many threads."""
 
+    interceptor_kinds = (
+        grpc.UnaryUnaryClientInterceptor,
+        grpc.UnaryStreamClientInterceptor,
+        grpc.StreamUnaryClientInterceptor,
+        grpc.StreamStreamClientInterceptor,
+    )
+
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:
         super().__init__(settings, auth, channel, interceptors, user_agent)
         self._lock = threading.Lock()
