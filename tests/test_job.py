@@ -196,7 +196,7 @@ async def test_part_of_a_failed_operation_that_cannot_be_read(stage: Stage, clie
 
     stage.objects.read = forbidden  # type: ignore[method-assign]
     job = stage.job(4, client, batch_size=2, order=order)
-    task = asyncio.ensure_future(take(job))
+    task = asyncio.ensure_future(take_some(job))
     await auntil(stage.submits, "the submit")
     prefix = stage.submits()[0].output_config.gcs_destination.uri
     for first in (0, 2):
@@ -206,7 +206,7 @@ async def test_part_of_a_failed_operation_that_cannot_be_read(stage: Stage, clie
         )
         stage.objects.write(f"{prefix}output-{first + 1}-to-{first + 2}.json", f'{{"responses":[{responses}]}}'.encode())
     stage.server.faults.release()
-    assert await task == []
+    assert (await task)[0] == []
     assert job.summary.end == "unreadable"
     assert "the network is down" in job.summary.unreadable[0].reason
     stage.objects.read = read  # type: ignore[method-assign]
@@ -497,7 +497,7 @@ async def test_unreadable_results_do_not_hold_up_the_job(stage: Stage, client: A
 
     stage.objects.read = forbidden  # type: ignore[method-assign]
     job = stage.job(20, client, order=order, images_in_flight=4)
-    results = await take(job)
+    results, _ = await take_some(job)
     assert sorted(result.index for result in results) == list(range(8, 20))
     assert (job.summary.end, [lost.request for lost in job.summary.unreadable]) == ("unreadable", [1, 2])
     stage.objects.read = read  # type: ignore[method-assign]
@@ -514,7 +514,7 @@ async def test_unreadable_results_of_a_failed_operation(stage: Stage, client: As
     stage.server.faults.add(Fault.unwritable("out"))
     stage.objects.list = unlisted  # type: ignore[method-assign]
     job = stage.job(4, client)
-    assert await take(job) == []
+    assert (await take_some(job))[0] == []
     assert "the operation failed: Error writing final output to: gs://out/run/" in job.summary.unreadable[0].reason
     assert "has no bucket" in job.summary.unreadable[0].reason
 

@@ -498,5 +498,5 @@ def test_results_one_level_down(tmp_path: Path) -> None:
         objects.write(f"gs://out/run/job/00000{request}-1/output-1-to-1.json", b"{}")
     with pytest.raises(ResultsError, match=r"under gs://out/run/ itself, but in gs://out/run/job/000001-1/, .* and 2 more"):
         next(read_results("gs://out/run/", objects=objects))
-    with pytest.raises(ResultsError, match="There are no output objects under gs://out/other/"):
+    with pytest.raises(ResultsError, match="There are no output objects of this operation under gs://out/other/"):
         next(read_results("gs://out/other/", objects=objects))
