@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -23,7 +24,6 @@ SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", "
 """What counts as a picture in a folder; a file that is named itself is taken whatever it is called."""
 
 PICTURES = "gs://pictures/"
-OUTPUT = "output"
 
 _SHOWN = 200
 _UPLOADS = 8
@@ -68,7 +68,7 @@ def collect(words: Iterable[str]) -> Inputs:
             "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
         )
     paths = named(pictures(words))
-    return Inputs(list(paths), [_uri(number, name) for number, name in enumerate(paths, 1)], local=True, paths=paths)
+    return Inputs(list(paths), [_uri(number, path) for number, path in enumerate(paths.values(), 1)], local=True, paths=paths)
 
 
 def spelled(path: str) -> str:
@@ -262,18 +262,33 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", name)]
 
 
-def _uri(number: int, name: str) -> str:
-    # File names may hold what object names may not; the number keeps two of the same name apart.
-    return f"{PICTURES}{number:06d}-{re.sub(r'[^A-Za-z0-9._-]', '_', Path(name).name)[-80:]}"
+def _uri(number: int, path: str) -> str:
+    """The URI of a local picture, which is another one for another file and for a file that was changed: jobs are told apart by it."""
+    known = os.fsencode(Path(path).absolute())
+    with contextlib.suppress(OSError):
+        status = Path(path).stat()
+        known += f"\0{status.st_size} {status.st_mtime_ns}".encode()
+    # File names may hold what object names may not.
+    return f"{PICTURES}{number:06d}-{_digest(known)}-{re.sub(r'[^A-Za-z0-9._-]', '_', Path(path).name)[-80:]}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=4).hexdigest()
 
 
 class PictureObjects:
-    """Objects for the embedded server: exactly the chosen pictures to read, and one folder to write to."""
+    """Objects for the embedded server: exactly the chosen pictures to read, and one folder to write to.
+
+    Attributes:
+        destination: The URI of that folder, another one for another folder.
+    """
 
     def __init__(self, inputs: Inputs, output: Path) -> None:
         self._paths = {uri: str(Path(inputs.paths[name]).absolute()) for name, uri in zip(inputs.names, inputs.uris, strict=True)}
         self._files = LocalFiles()
-        self._output = LocalObjects({OUTPUT: output})
+        bucket = f"output-{_digest(os.fsencode(output.absolute()))}"
+        self.destination = f"gs://{bucket}/"
+        self._output = LocalObjects({bucket: output})
 
     def read(self, uri: str) -> bytes:
         path = self._paths.get(uri)

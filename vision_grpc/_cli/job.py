@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
-from vision_grpc._cli.inputs import OUTPUT, PictureObjects
+from vision_grpc._cli.inputs import PictureObjects
 from vision_grpc._cli.names import own_ledger
 from vision_grpc._cli.output import Publisher
 from vision_grpc._cli.progress import JobBar
 from vision_grpc._cli.session import Session
 from vision_grpc._cli.summary import count
+from vision_grpc._ledger.lock import WriterLock
 from vision_grpc.aio import AsyncClient
 from vision_grpc.errors import ConfigError, ImageError
 from vision_grpc.job import AnnotationJob, ImageResult, Summary
@@ -85,13 +86,15 @@ class JobCommand:
                 with lock:
                     bar.advance()
 
+        # Another process that works on this job is met here, not at its server's files.
+        WriterLock(self._ledger).release()
         server: Emulator
-        state = self._ledger.with_suffix(".operations")
+        state = self._ledger.with_name(f"{self._ledger.name}.operations")
         with Emulator(objects=found, annotator=annotator, state=state) as server:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
             client = AsyncClient(emulator=server.target)
-            return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), f"gs://{OUTPUT}/", bar)
+            return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), found.destination, bar)
 
     def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
         publisher = Publisher(self._order.output, self._options.format, found, self._voice, self._options.api_version)

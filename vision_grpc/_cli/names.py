@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
@@ -58,11 +57,6 @@ def own_ledger(options: argparse.Namespace, order: Order) -> Path:
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
     for name, uri in zip(order.inputs.names, order.inputs.uris, strict=True):
         digest.update(f"{name}\0{uri}\0".encode())
-        if order.inputs.local:
-            # A picture that was changed is another picture.
-            with contextlib.suppress(OSError):
-                status = Path(order.inputs.paths[name]).stat()
-                digest.update(f"{status.st_size} {status.st_mtime_ns}\0".encode())
     if order.inputs.local:
         folder = Path(order.output) / ".vision-grpc"
     else:

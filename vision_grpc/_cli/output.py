@@ -8,15 +8,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1, v1p4beta1
+from vision_grpc._cli.lines import in_order
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.summary import count, describe_result
 from vision_grpc._json.encode import dumps
 from vision_grpc._objects.object import TakesFiles
 from vision_grpc._objects.whole_file import whole_file
-from vision_grpc.errors import ImageError, LedgerError
+from vision_grpc.errors import ImageError
 from vision_grpc.messages import from_json, to_dict
 from vision_grpc.objects import Objects
 from vision_grpc.results import ImageResult
@@ -31,7 +32,7 @@ _SHOWN = 100
 
 
 def row(result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
-    """One line of results.jsonl: uri, the response with every annotation that was made, and the error where there is one.
+    """One line of results.jsonl: index, uri, the response with every annotation that was made, and the error where there is one.
 
     `keep_context` False leaves out the context, where its URI is the embedded server's own name for a local picture.
     """
@@ -39,7 +40,7 @@ def row(result: ImageResult, *, keep_context: bool) -> dict[str, Any]:
     response.pop("error", None)
     if not keep_context:
         response.pop("context", None)
-    line: dict[str, Any] = {"uri": result.uri, "response": response}
+    line: dict[str, Any] = {"index": result.index, "uri": result.uri, "response": response}
     if result.error is not None:
         line["error"] = {"code": result.error.code.value[0], "message": result.error.message}
     return line
@@ -49,8 +50,9 @@ def read_rows(path: Path, version: str) -> Iterator[ImageResult]:
     """The results in a results.jsonl, as the messages of that version; v1p1beta1's are v1's."""
     response_class: type[v1.AnnotateImageResponse] = (v1p4beta1 if version == "v1p4beta1" else v1).AnnotateImageResponse
     with path.open("rb") as lines:
-        for index, line in enumerate(lines):
+        for line in lines:
             value = json.loads(line)
+            index = value["index"]
             response = from_json(response_class, dumps(value["response"]))
             error = value.get("error")
             failure = ImageError(error["code"], error["message"], index=index, uri=value["uri"]) if error else None
@@ -90,7 +92,7 @@ class Publisher:
         """Puts results.jsonl in its place, makes the other formats of it, and says what came out.
 
         Args:
-            lines: The finished results.jsonl; it stays, for a run that publishes another format of it.
+            lines: The line of each image, in any order; it stays, for a run that publishes another format of it.
             picture: Loads an image by its name, for the report.
             ok, failed: Images of the whole job, where earlier runs showed some of them.
 
@@ -104,8 +106,8 @@ class Publisher:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if self._remote else Path(self.place)
             place = folder / FILES["jsonl"]
-            with whole_file(place) as target, lines.open("rb") as source:
-                _copy(source, target, lines, good + bad)
+            with whole_file(place) as target:
+                target.writelines(in_order(lines, good + bad))
             for name in self._formats:
                 _write(name, read_rows(place, self._version), folder / FILES[name], picture)
             if self._remote:
@@ -123,18 +125,6 @@ class Publisher:
             self._objects.write_file(uri, path, content_type)
         else:
             self._objects.write(uri, path.read_bytes(), content_type)
-
-
-def _copy(source: BinaryIO, target: BinaryIO, path: Path, images: int) -> None:
-    lines = 0
-    for line in source:
-        target.write(line)
-        lines += 1
-    if lines != images:
-        raise LedgerError(
-            f"{path} should hold the results of {count(images, 'image')}, and holds {lines:,}: it was changed since, and nothing was "
-            "written; put it back, or read what the service wrote below --output"
-        )
 
 
 def _write(name: str, results: Iterator[ImageResult], path: Path, picture: Callable[[str], bytes | None]) -> None:

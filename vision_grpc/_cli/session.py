@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vision_grpc._calls import annotator, arun, connected
+from vision_grpc._cli.lines import Lines
 from vision_grpc._cli.output import row
 from vision_grpc._cli.progress import JobBar
 from vision_grpc._json.encode import dumps
-from vision_grpc.errors import AuthError, CallError, JobIncomplete, LedgerError
+from vision_grpc.errors import AuthError, CallError, JobIncomplete
 
 if TYPE_CHECKING:
     from vision_grpc.aio import AsyncClient
@@ -26,38 +26,6 @@ _TERM_SECONDS = 25.0
 
 _QUIET_SECONDS = 60.0
 _JOB_LOG = logging.getLogger("vision_grpc.job")
-
-
-class Lines:
-    """results.jsonl while it grows beside the ledger: one line an image, in input order, on the disk before the ledger says collected."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = path.open("a+b")
-        self._placed = False
-
-    def append(self, first: int, lines: list[bytes]) -> None:
-        """Adds the lines of the images from index `first` on; what an earlier run wrote from there on is replaced.
-
-        Raises:
-            LedgerError: The file lacks lines that the ledger says were written.
-        """
-        if not self._placed:
-            self._place(first)
-        self._file.write(b"".join(lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _place(self, first: int) -> None:
-        self._placed = True
-        self._file.seek(0)
-        for number in range(first):
-            if not self._file.readline().endswith(b"\n"):
-                raise LedgerError(f"{self.path} should hold the results of {first:,} images, and holds {number:,}: it was changed since")
-        self._file.truncate(self._file.tell())
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class Held(logging.Handler):
@@ -128,7 +96,7 @@ class Session:
                     async for results in slices:
                         named = [self._names(result) for result in results]
                         encoded = [dumps(row(result, keep_context=self._keep_context)) + b"\n" for result in named]
-                        lines.append(results[0].index, encoded)
+                        lines.append(encoded)
                         for result, line in zip(named, encoded, strict=True):
                             self._told(result, line)
             except JobIncomplete:
