@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import inspect
-import pkgutil
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -27,7 +26,9 @@ def _import_all() -> None:
     pytest parses the modules of packages that have a plugin, as this one and anyio do, to rewrite their assertions, and CPython before
     3.13 fails with a SystemError where two threads do that at the same moment. What needs Beam is for its own tests to import.
     """
-    names = [module.name for module in pkgutil.walk_packages(vision_grpc.__path__, "vision_grpc.") if ".beam" not in module.name]
+    root = Path(vision_grpc.__file__).parent
+    modules = [path.relative_to(root).with_suffix("").parts for path in sorted(root.rglob("*.py")) if path.stem != "__init__"]
+    names = [".".join(("vision_grpc", *parts)) for parts in modules if "beam" not in parts]
     with warnings.catch_warnings():
         # google-api-core's, of a package that it could use and that this environment has not.
         warnings.simplefilter("ignore", ImportWarning)
