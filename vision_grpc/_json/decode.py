@@ -49,8 +49,8 @@ _HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"responses"[ \t\r\n]*:[ \t\r\n]*\[([
 # float32 infinity and the largest float32: only a number too large for the field, which json_format refuses, makes them.
 _TOO_LARGE = (b"\x00\x00\x80\x7f", b"\x00\x00\x80\xff", b"\xff\xff\x7f\x7f", b"\xff\xff\x7f\xff")
 # What the constructor takes where json_format may refuse it: an empty object or text for a list and, up to protobuf 6, a bool
-# for an integer.
-_LOOSE = (b":{}", b':""') if int(protobuf.__version__.partition(".")[0]) >= 7 else (b":{}", b':""', b":true", b":false")
+# for an integer. One expression that begins with one byte is found faster than two texts are.
+_LOOSE = re.compile(rb':(?:\{\}|"")' if int(protobuf.__version__.partition(".")[0]) >= 7 else rb':(?:\{\}|""|true|false)')
 _REFUSALS = (TypeError, ValueError, AttributeError, OverflowError)
 _DEPTH = 100  # json_format's own limit
 
@@ -138,33 +138,44 @@ def _elements(response: Descriptor, trees: Any, plain: bool, exact: Callable[[],
     wires = []
     exactly: list[Any] | None = None
     for index, tree in enumerate(trees):
-        try:
-            wires.append(_swift(response, tree, plain))
-        except UnsureError:
-            exactly = exact() if exactly is None else exactly
-            if exactly[index] is None:
-                raise ParseError(f"responses[{index}] is null.") from None
-            wires.append(_slow(response, _with_known_details(exactly[index]), _DEPTH - 1))
-    return wires
+        wire = _constructed(response, tree) if plain else None
+        if wire is None:
+            try:
+                wire = _walked(response, tree)
+            except UnsureError:
+                exactly = exact() if exactly is None else exactly
+                if exactly[index] is None:
+                    raise ParseError(f"responses[{index}] is null.") from None
+                wire = _slow(response, _with_known_details(exactly[index]), _DEPTH - 1)
+        wires.append(wire)
+    # One search through all of them is cheaper than one through each.
+    return _elements(response, trees, False, exact) if plain and _too_large(b"".join(wires)) else wires
 
 
 def _swift(descriptor: Descriptor, tree: Any, plain: bool) -> bytes:
-    shadow = shadow_class(descriptor)
-    if plain:
-        try:
-            wire = shadow(**tree).SerializeToString()
-        except _REFUSALS:
-            pass
-        else:
-            if not any(mark in wire for mark in _TOO_LARGE):
-                return wire
+    wire = _constructed(descriptor, tree) if plain else None
+    return _walked(descriptor, tree) if wire is None or _too_large(wire) else wire
+
+
+def _constructed(descriptor: Descriptor, tree: Any) -> bytes | None:
+    """Returns what the constructor makes of the tree; None where it refuses."""
+    try:
+        return shadow_class(descriptor)(**tree).SerializeToString()
+    except _REFUSALS:
+        return None
+
+
+def _walked(descriptor: Descriptor, tree: Any) -> bytes:
     if not _UPB:
         raise UnsureError
-    cleaned = shape_of(descriptor).clean(tree)
-    try:
-        return shadow(**cleaned).SerializeToString()
-    except _REFUSALS:
-        raise UnsureError from None
+    wire = _constructed(descriptor, shape_of(descriptor).clean(tree))
+    if wire is None:
+        raise UnsureError
+    return wire
+
+
+def _too_large(wire: bytes) -> bool:
+    return any(mark in wire for mark in _TOO_LARGE)
 
 
 def _slow(descriptor: Descriptor, tree: Any, depth: int) -> bytes:
@@ -214,7 +225,7 @@ def _parse(data: bytes) -> tuple[Any, bool]:
     # Only an escaped colon could make up for it.
     if data.count(b":") != compact.count(b":") or (b"\\u003" in data and re.search(rb"\\u003[aA]", data)):
         return _parse_strictly(data), False
-    return tree, not any(mark in compact for mark in _LOOSE)
+    return tree, _LOOSE.search(compact) is None
 
 
 def _parse_strictly(data: bytes) -> Any:
