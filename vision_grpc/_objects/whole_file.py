@@ -1,11 +1,11 @@
-"""A file that appears under its name whole or not at all. Knows the file system, and nothing of what the bytes mean."""
+"""A file that appears whole or not at all, also where the power is cut. Knows the file system, and nothing of what the bytes mean."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +14,7 @@ from typing import BinaryIO
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Opens a new file that takes the place of ``path`` when the block ends well, and is removed when it does not.
 
-    Folders on the way to ``path`` are made. The permissions are those that any new file gets.
+    After the block it is on the disk. Folders on the way to ``path`` are made. The permissions are those that any new file gets.
     """
     target = Path(path)
     if target.is_dir():
@@ -25,6 +25,20 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with unfinished.open("xb") as file:
             yield file
+            file.flush()
+            # Without it a power cut could leave the new name with no bytes.
+            os.fsync(file.fileno())
         unfinished.replace(target)
+        sync_folder(target.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in the folder to the disk, as far as the system can: Windows has no descriptors of folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
