@@ -67,6 +67,7 @@ def test_local_folder(tmp_path: Path) -> None:
     assert list(found) == sorted(found)
     assert "CORNER MARKET" in found["receipt.png"]["response"]["fullTextAnnotation"]["text"]
     assert found["broken.jpg"] == {
+        "index": 1,
         "uri": str(IMAGES / "broken.jpg"),
         "response": {},
         "error": {"code": 3, "message": "Bad image data."},
