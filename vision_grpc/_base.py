@@ -188,10 +188,10 @@ class BaseClient:
         self.version = version
         self._project = project or environ.get("GOOGLE_CLOUD_PROJECT")
         self._polling = chosen("polling", polling, Polling())
-        self._context = Context(retry=chosen("retry", retry, Retry()))
         self._door = importlib.import_module(f"vision_grpc.{version}")
         self._transport: Any = self._transport_class(settings, auth, channel, interceptors, user_agent)
         self._transport.close_with(self)
+        self._context = Context(retry=chosen("retry", retry, Retry()), connected=self._transport.fresh)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.version} of {self.target}{' closed' if self._transport.closed else ''}>"
@@ -210,7 +210,8 @@ class BaseClient:
         metadata: Metadata,
     ) -> Flow[v1.Operation]:
         request: Any = async_request(self._door, requests, output_config, parent, labels)
-        request = yield from self._locate(request)
+        if self.target.location is not None:
+            request = yield from self._locate(request)
         check_request(request, endpoint_location=self.target.location)
         method = annotator(self.version, "AsyncBatchAnnotateImages")
         operation: v1.Operation = yield from call(self._context, method, request, timeout=timeout, metadata=metadata)

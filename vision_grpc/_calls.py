@@ -98,9 +98,14 @@ def _draw() -> float:
 
 @dataclass(slots=True)
 class Context:
-    """What a client's flows share: its settings, its clock and what it learned of the server."""
+    """What a client's flows share: its settings, its clock and what it learned of the server.
+
+    Attributes:
+        connected: Whether the connection was seen to stand a moment ago; False says only that somebody should look.
+    """
 
     retry: Retry = field(default_factory=Retry)
+    connected: Callable[[], bool] = bool
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = _draw
     server_waits: bool = True
@@ -198,7 +203,7 @@ def call(
     acted = False
     while True:
         left = None if deadline is None else max(0.0, deadline - clock())
-        if once:
+        if once and not context.connected():
             yield from connected(method, retry.connect if left is None else min(retry.connect, left), metadata, refusals=attempts)
             left = None if deadline is None else max(0.0, deadline - clock())
         if once and left == 0:

@@ -69,15 +69,12 @@ def all_good(request: Any) -> bool:
     """Whether a batch is of the usual shape and nothing in it can be refused: images by plain URIs with features by type, and a
     plain destination, without parent and labels. False says only that somebody should look closer.
     """
-    # On the wire these would follow the destination, and look like a part of it.
-    if getattr(request, "parent", "") or getattr(request, "labels", ()):
-        return False
     wire = request.SerializeToString()
     match = _usual().match(wire)
     if match is None:
         return False
-    # The pattern does not add up lengths. What looks like the output_config must be it, with its tag and its own length, and no
-    # URI may look like two images, as one with control characters could.
+    # The pattern does not add up lengths. What looks like the output_config must be it, with its tag and its own length, and without
+    # a parent or labels, which would follow it; and no URI may look like two images, as one with control characters could.
     header = len(wire) - match.start("output") - request.output_config.ByteSize()
     return header in (2, 3) and wire.count(b"gs://") == len(request.requests) + 1
 

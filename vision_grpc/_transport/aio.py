@@ -14,7 +14,7 @@ import grpc.aio
 
 from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
 from vision_grpc._channel import ChannelSettings
-from vision_grpc._transport.base import TransportBase, connection_words, rest
+from vision_grpc._transport.base import FRESH, TransportBase, connection_words, rest
 from vision_grpc.auth import Auth
 from vision_grpc.errors import AuthError, ConfigError
 
@@ -31,6 +31,10 @@ class AsyncTransport(TransportBase):
         self._lock = threading.Lock()
         self._channels: dict[asyncio.AbstractEventLoop, _LoopChannel] = {}
         self._owner: int | None = None
+
+    def fresh(self) -> bool:
+        opened = self._channels.get(asyncio.get_running_loop())
+        return opened is not None and time.monotonic() - opened.seen < FRESH
 
     async def perform(self, step: Step) -> Any:
         if isinstance(step, Call):
@@ -87,13 +91,15 @@ class AsyncTransport(TransportBase):
         return grpc.aio.insecure_channel(settings.target.address, settings.arguments(), settings.compression, interceptors)
 
     async def _call(self, call: Call) -> Any:
-        send = self._open().method(call)
+        opened = self._open()
+        send = opened.method(call)
         began = time.monotonic()
         authentication = await self.auth.aheaders(call.timeout)
         metadata = self._metadata(call, authentication)
         try:
             return await send(call.request, timeout=rest(call.timeout, began), metadata=metadata, wait_for_ready=call.wait_for_ready)
         except grpc.RpcError as error:
+            opened.seen = -FRESH
             self._note(error, authentication)
             raise
         except grpc.aio.UsageError:
@@ -115,13 +121,13 @@ class AsyncTransport(TransportBase):
             return error
 
     async def _connect(self, timeout: float) -> str | None:
-        channel = self._open().channel
+        opened = self._open()
         await self.auth.aheaders(timeout)
         try:
-            if channel.get_state() is grpc.ChannelConnectivity.READY:
-                return None
-            async with asyncio.timeout(timeout):
-                await channel.channel_ready()
+            if opened.channel.get_state() is not grpc.ChannelConnectivity.READY:
+                async with asyncio.timeout(timeout):
+                    await opened.channel.channel_ready()
+            opened.seen = time.monotonic()
         except TimeoutError:
             return connection_words(self.settings.target, timeout)
         except grpc.aio.UsageError:
@@ -135,6 +141,7 @@ class _LoopChannel:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
+        self.seen = -FRESH
         self._stubs: dict[type[Any], Any] = {}
 
     def method(self, call: Call) -> Any:

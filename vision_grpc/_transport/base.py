@@ -20,6 +20,11 @@ def rest(timeout: float | None, since: float) -> float | None:
     return None if timeout is None else max(0.0, timeout - (time.monotonic() - since))
 
 
+FRESH = 0.005
+"""Seconds for which a connection that was seen to stand is taken to stand, unless a call fails. To look costs some percent of a
+call's CPU time, and a connection may break between the look and the call anyway."""
+
+
 class TransportBase:
     """What both transports share: the metadata of a call."""
 
@@ -39,6 +44,10 @@ class TransportBase:
         self._fixed = (api_client_header(user_agent),)
         self._refused: Headers | None = None
         self._standing: tuple[Headers | None, Metadata] = (None, ())
+
+    def fresh(self) -> bool:
+        """Whether the connection was seen to stand a moment ago, and no call has failed since."""
+        return False
 
     def close_with(self, owner: object) -> None:
         """Closes what is open once `owner` is garbage, or the process ends, where leaving it to the interpreter would not do."""

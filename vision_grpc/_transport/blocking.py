@@ -14,7 +14,7 @@ import grpc
 
 from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
 from vision_grpc._channel import ChannelSettings
-from vision_grpc._transport.base import TransportBase, connection_words, rest
+from vision_grpc._transport.base import FRESH, TransportBase, connection_words, rest
 from vision_grpc.auth import Auth
 from vision_grpc.errors import ConfigError
 
@@ -42,11 +42,6 @@ _LONGEST_WATCH, _LONGEST_SHARED_WATCH = 30.0, 2.0
 channel that was given somebody else may."""
 
 
-_FRESH = 0.005
-"""Seconds for which a connection that was seen to stand is taken to stand, unless a call fails. To ask gRPC costs some percent of a
-call's CPU time, and a connection may break between the look and the call anyway."""
-
-
 class Transport(TransportBase):
     """Performs steps on a grpc.Channel, opened at the first of them. Safe to use from many threads."""
 
@@ -66,8 +61,11 @@ class Transport(TransportBase):
         self._connecting: list[SimpleQueue[grpc.ChannelConnectivity | None]] = []
         self._asked = False
         self._watchers: list[threading.Thread] = []
-        self._seen = -_FRESH
+        self._seen = -FRESH
         self._subscribing = threading.Lock()
+
+    def fresh(self) -> bool:
+        return time.monotonic() - self._seen < FRESH
 
     def perform(self, step: Step) -> Any:
         if isinstance(step, Call):
@@ -150,7 +148,7 @@ class Transport(TransportBase):
         try:
             return send(call.request, timeout=rest(call.timeout, began), metadata=metadata, wait_for_ready=call.wait_for_ready)
         except grpc.RpcError as error:
-            self._seen = -_FRESH
+            self._seen = -FRESH
             self._note(error, authentication)
             raise
         except ValueError:
@@ -176,8 +174,6 @@ class Transport(TransportBase):
         return outcomes
 
     def _connect(self, timeout: float) -> str | None:
-        if time.monotonic() - self._seen < _FRESH:
-            return None
         # Asked anew: that a connection stood for an earlier call says nothing about now.
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
