@@ -14,7 +14,7 @@ import grpc
 import pytest
 from opentelemetry import trace
 
-from tests.faults.job_memory import Stage, check
+from tests.faults.job_memory import Stage, check, take, take_some
 from tests.until import auntil
 from vision_grpc import AsyncClient, CallError, Client, ConfigError, JobIncomplete, LedgerError, v1
 from vision_grpc.emulator import Fault
@@ -37,21 +37,6 @@ async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
     """A client of that server."""
     async with stage.client() as made:
         yield made
-
-
-async def take(job: AnnotationJob) -> list[Any]:
-    async with job:
-        return [result async for result in job]
-
-
-async def take_some(job: AnnotationJob) -> tuple[list[Any], JobIncomplete]:
-    """What a job hands out before it says that some results are missing."""
-    results = []
-    async with job:
-        with pytest.raises(JobIncomplete, match="nothing is lost: resume") as missing:
-            async for result in job:
-                results.append(result)
-    return results, missing.value
 
 
 @pytest.mark.parametrize("order", ["completion", "input"])

@@ -10,11 +10,10 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.faults.job_memory import Stage, check
+from tests.faults.job_memory import Stage, check, take, take_some
 from tests.until import auntil
-from vision_grpc import AsyncClient, Retry
+from vision_grpc import AsyncClient, JobIncomplete, Retry
 from vision_grpc.emulator import Fault
-from vision_grpc.job import AnnotationJob
 
 
 @pytest.fixture
@@ -30,11 +29,6 @@ async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
     """A client of that server."""
     async with stage.client() as made:
         yield made
-
-
-async def take(job: AnnotationJob) -> list[Any]:
-    async with job:
-        return [result async for result in job]
 
 
 def lost_and_failed() -> list[Fault]:
@@ -66,11 +60,12 @@ async def test_accepted_and_cancelled_is_listed(stage: Stage, client: AsyncClien
     job = stage.job(4, client)
     async with job:
         slices = job.slices()
-        first = asyncio.ensure_future(anext(slices, None))
+        first = asyncio.ensure_future(anext(slices))
         await auntil(lambda: stage.calls("ListOperations"), "the doubt")
         (operation,) = [operation async for operation in client.list_operations("operations")]
         await client.cancel_operation(operation.name)
-        assert await first is None
+        with pytest.raises(JobIncomplete, match="not known whether"):
+            await first
     assert job.summary.end == "unknown"
     assert "an operation failed that may have been its own" in job.unknown[0].reason
 
@@ -92,7 +87,7 @@ async def test_a_list_that_is_refused_is_no_list(stage: Stage, client: AsyncClie
         Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE), Fault.fail("ListOperations", code, times=None)
     )
     job = stage.job(4, client, resubmit_unknown=True)
-    assert await take(job) == []
+    assert (await take_some(job))[0] == []
     assert job.summary.end == "unknown"
     assert "lists no operations" in job.unknown[0].reason
     assert stage.calls("ListOperations") == 1
@@ -105,7 +100,7 @@ async def test_a_list_that_always_fails(stage: Stage, order: str) -> None:
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, accepted=True), failing)
     async with stage.client(retry=Retry(attempts=1)) as client:
         job = stage.job(8, client, resubmit_unknown=True, patience=0.1, order=order, images_in_flight=4)
-        results = await take(job)
+        results, _ = await take_some(job)
         assert sorted(result.index for result in results) == [4, 5, 6, 7]
         assert job.summary.end == "unknown"
         assert "could not be looked for" in job.unknown[0].reason
@@ -124,6 +119,6 @@ async def test_objects_that_may_not_be_listed(stage: Stage, client: AsyncClient)
     stage.objects.list = forbidden  # type: ignore[method-assign]
     stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE))
     job = stage.job(4, client, resubmit_unknown=True, patience=0.1)
-    assert await take(job) == []
+    assert (await take_some(job))[0] == []
     assert "no storage.objects.list" in job.unknown[0].reason
     assert len(stage.submits()) == 1

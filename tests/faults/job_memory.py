@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vision_grpc import AsyncClient, Polling, v1
+import pytest
+
+from vision_grpc import AsyncClient, JobIncomplete, Polling, v1
 from vision_grpc.emulator import Emulator
 from vision_grpc.job import AnnotationJob
 from vision_grpc.objects import ObjectInfo
@@ -129,3 +131,19 @@ def check(results: list[Any], images: int, *, failed: set[int] = frozenset()) ->
         assert (result.index in failed) == (not result.ok), result
         if result.ok:
             assert result.response.text_annotations[0].description == str(result.index)
+
+
+async def take(job: AnnotationJob) -> list[Any]:
+    """All that a job hands out."""
+    async with job:
+        return [result async for result in job]
+
+
+async def take_some(job: AnnotationJob) -> tuple[list[Any], JobIncomplete]:
+    """What a job hands out before it says that some results are missing."""
+    results = []
+    async with job:
+        with pytest.raises(JobIncomplete, match="nothing is lost: resume") as missing:
+            async for result in job:
+                results.append(result)
+    return results, missing.value
