@@ -54,6 +54,15 @@ def server(tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture
+def prompt_server(tmp_path: Path) -> Iterator[Emulator]:
+    """The same, for tests of time: its annotations are empty, and take none."""
+    (tmp_path / "bucket").mkdir()
+    buckets = {"pictures": IMAGES, "results": tmp_path / "bucket"}
+    with Emulator(buckets=buckets, annotator=lambda content, request: b"") as emulator:
+        yield emulator
+
+
 def cloud(server: Emulator, tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     buckets = ("--bucket", f"pictures={IMAGES}", "--bucket", f"results={tmp_path / 'bucket'}")
     return submit(*words, *buckets, cwd=tmp_path, VISION_EMULATOR_HOST=server.target, **environment)
@@ -225,7 +234,7 @@ def test_interrupt(server: Emulator, tmp_path: Path) -> None:
         assert line, seen
         seen += line
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=250)
     assert process.returncode == 130
     assert "Resume: run the same command again" in out
     assert "Traceback" not in err
@@ -234,16 +243,16 @@ def test_interrupt(server: Emulator, tmp_path: Path) -> None:
     assert (again.returncode, submits(server)) == (0, 1), again.stderr
 
 
-def test_terminated(server: Emulator, tmp_path: Path) -> None:
+def test_terminated(prompt_server: Emulator, tmp_path: Path) -> None:
     """SIGTERM lets what runs end, within a deadline: exit code 143 only where something is left."""
-    server.faults.add(Fault.stall())
-    process = start(server, tmp_path, *WORDS)
+    prompt_server.faults.add(Fault.stall())
+    process = start(prompt_server, tmp_path, *WORDS)
     process.send_signal(signal.SIGTERM)
     assert process.stdout is not None
     while "for at most 25 s" not in process.stdout.readline():
         pass
-    server.faults.release()
-    out, _ = process.communicate(timeout=60)
+    prompt_server.faults.release()
+    out, _ = process.communicate(timeout=250)
     assert process.returncode == 0
     assert "1 of 1 image annotated" in out
 
