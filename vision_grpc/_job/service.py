@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vision_grpc._calls import Flow, Metadata, annotator, arun, call
+from vision_grpc._job.settle import Listing
 from vision_grpc._operations import metadata_of, unpack
 from vision_grpc._results.shards import find_shards
 from vision_grpc.errors import CallError, ConfigError
@@ -146,6 +147,26 @@ class ClientService:
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+
+
+async def list_operations(service: Service, known: str | None, wanted: Callable[[str], bool]) -> Listing:
+    """The operations beside which `known` lies, of the finished ones those whose prefix is wanted.
+
+    Raises:
+        CallError: The listing failed; where that is not transient, the server lists none, or not for this caller.
+        AuthError: There are no usable credentials to ask with.
+    """
+    finished: dict[str, str] = {}
+    running: set[str] = set()
+    failed: dict[str, float | None] = {}
+    async for operation in service.operations(known):
+        if not operation.done:
+            running.add(operation.name)
+        elif operation.failed:
+            failed[operation.name] = operation.created
+        elif operation.destination and wanted(operation.destination):
+            finished[operation.destination] = operation.name
+    return Listing(finished, frozenset(running), failed)
 
 
 def _created(operation: v1.Operation) -> float | None:
