@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import grpc
 
+from vision_grpc._calls import retry_after
 from vision_grpc._job.pace import Pace
 from vision_grpc._job.service import ClientService, list_operations
 from vision_grpc._job.settle import Doubt, Listing
@@ -118,7 +119,7 @@ class Process:
         with self._lock:
             now = time.monotonic()
             if isinstance(error, CallError) and error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                self._pace.refused(now)
+                self._pace.refused(now, retry_after(error))
             else:
                 self._pace.held(now)
             since = self._pace.refused_since
