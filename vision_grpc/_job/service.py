@@ -135,10 +135,13 @@ class ClientService:
     async def results(self, prefix: str, uris: Sequence[str]) -> AsyncIterator[Sequence[ImageResult]]:
         version = "v1p4beta1" if self._client.version == "v1p4beta1" else "v1"
         reading = read_results(prefix, requests=uris, objects=self._objects, strict=False, version=version)
+        missing = len(uris)
         try:
             while part := await self._in_thread(lambda: list(islice(reading, _AT_ONCE))):
+                missing -= len(part)
                 yield part
-            if reading.problems:
+            # An object that is stale beside whole ones takes nothing away.
+            if missing and reading.problems:
                 raise reading.problems[0]
         finally:
             # A reading that was cancelled goes on in its thread to the end of the slice, and ends itself after that.
