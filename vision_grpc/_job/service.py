@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vision_grpc._calls import Flow, Metadata, annotator, arun, call
+from vision_grpc._calls import Metadata, arun
 from vision_grpc._job.settle import Listing
 from vision_grpc._operations import metadata_of, unpack
 from vision_grpc._results.shards import find_shards
 from vision_grpc.errors import CallError, ConfigError
-from vision_grpc.requests import check_place
 from vision_grpc.results import ImageResult, read_results
 
 if TYPE_CHECKING:
@@ -91,8 +90,6 @@ class ClientService:
         self._readers = readers
         self._submit_timeout = submit_timeout
         self._waits = client._waits((), None, None, ())
-        # The job keeps the quota and hears of every refusal: the client must not repeat a call on its own.
-        self._once = replace(client._context.retry, attempts=1)
 
     @property
     def version(self) -> str:
@@ -103,18 +100,9 @@ class ClientService:
         return self._client._door
 
     async def submit(self, request: AsyncRequest, metadata: Metadata) -> str:
-        operation = await arun(self._submit(request, metadata), self._client._transport.perform)
-        return operation.name
-
-    def _submit(self, request: AsyncRequest, metadata: Metadata) -> Flow[v1.Operation]:
         client = self._client
-        request = yield from client._locate(request)
-        check_place(request, client.target.location)
-        method = annotator(client.version, "AsyncBatchAnnotateImages")
-        operation: v1.Operation = yield from call(
-            client._context, method, request, timeout=self._submit_timeout, metadata=metadata, retry=self._once
-        )
-        return operation
+        operation = await arun(client._submit_once(request, self._submit_timeout, metadata), client._transport.perform)
+        return operation.name
 
     def watch(self, name: str) -> None:
         self._waits.add([name])
