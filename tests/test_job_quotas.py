@@ -7,9 +7,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
 
 from benchmarks.job import REQUESTS_PER_MINUTE, SimulatedService, VirtualLoop, simulate, uris
+from vision_grpc.errors import CallError
 from vision_grpc.job import AnnotationJob
 from vision_grpc.ledger import Ledger
 
@@ -48,3 +51,29 @@ def test_quota_holds_over_resumes(tmp_path: Path) -> None:
         service, indices = runner.run(_resumed(tmp_path, 3))
     assert set(indices) == set(range(12))
     assert service.most_in_minute <= 3
+
+
+class Refusing(SimulatedService):
+    """Refuses the first request, and asks for ten days."""
+
+    refused = False
+
+    async def submit(self, request: Any, metadata: Any) -> str:
+        if self.refused:
+            return await super().submit(request, metadata)
+        self.refused = True
+        method, code = "AsyncBatchAnnotateImages", grpc.StatusCode.RESOURCE_EXHAUSTED
+        raise CallError(method=method, code=code, message="Later.", details=[RetryInfo(retry_delay={"seconds": 864_000})])
+
+
+def test_a_refusal_holds_a_job_for_a_day_at_most(tmp_path: Path) -> None:
+    """What a server asks for in its RetryInfo is obeyed as in any other call: up to a day."""
+
+    async def ended() -> float:
+        settings: dict[str, Any] = {"features": "text", "output": "gs://out/run", "ledger": tmp_path / "job.db"}
+        async with AnnotationJob(uris(1), client=Refusing(0.5), **settings) as job:
+            assert len([result async for result in job]) == 1
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert 86_400 <= runner.run(ended()) < 86_500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -223,9 +224,16 @@ class BaseClient:
         request = batch_request(self._door, method, item, requests, parent, labels)
         if not request.requests:
             raise ConfigError("requests is empty: name at least one")
+        return (yield from self._send(method, request, timeout, metadata))
+
+    def _submit_once(self, request: AsyncRequest, timeout: float | None, metadata: Metadata) -> Flow[v1.Operation]:
+        """Sends a request whose images are checked already; for who keeps the quota, and so must hear of every refusal."""
+        return self._send("AsyncBatchAnnotateImages", request, timeout, metadata, replace(self._context.retry, attempts=1))
+
+    def _send(self, method: str, request: Any, timeout: float | None, metadata: Metadata, retry: Retry | None = None) -> Flow[Any]:
         request = yield from self._locate(request)
         check_place(request, self.target.location)
-        return (yield from call(self._context, annotator(self.version, method), request, timeout=timeout, metadata=metadata))
+        return (yield from call(self._context, annotator(self.version, method), request, timeout=timeout, metadata=metadata, retry=retry))
 
     def _locate(self, request: Any) -> Flow[Any]:
         """The request, where it has no parent a copy with the client's location as its parent: the caller's own stays as it is."""

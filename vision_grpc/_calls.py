@@ -264,7 +264,12 @@ _LONGEST_DELAY = 86_400.0
 
 def backoff(retry: Retry, context: Context, failures: int, error: CallError) -> float:
     """Seconds to wait after this many failures in a row; never less than the server's RetryInfo asks for, up to a day."""
-    pause = retry.bound(failures) * context.random()
+    return max(retry.bound(failures) * context.random(), retry_after(error))
+
+
+def retry_after(error: CallError) -> float:
+    """Seconds that the server's RetryInfo asks to wait, up to a day; 0 where it has none."""
+    pause = 0.0
     for detail in error.details:
         from google.rpc.error_details_pb2 import RetryInfo
 

@@ -214,6 +214,9 @@ class AnnotationJob:
             desk.delivered = not desk.stopped
         finally:
             await self._end()
+        if self._summary is None and desk.failure is not None:
+            # All was handed out, but of how it ended there is no word.
+            raise desk.failure
         if self._summary is not None and self._summary.end in ("unknown", "unreadable"):
             raise JobIncomplete(unreadable=self._summary.unreadable, unknown=self._summary.unknown)
 

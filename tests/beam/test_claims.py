@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vision_grpc.beam._claims import Claims, Found
+from vision_grpc.beam._claims import Claims, Found, claimed
 from vision_grpc.objects import LocalObjects, ObjectInfo
 
 PREFIX = "gs://out/run/0123/"
@@ -74,3 +75,15 @@ def test_a_claim_that_cannot_be_used_is_void(tmp_path: Path) -> None:
         Claims(Unlistable({"out": tmp_path}), PREFIX).claim()
     assert claims(tmp_path).look() == Found(frozenset(), None)
     assert claims(tmp_path).claim() is not None
+
+
+def test_a_claim_tells_its_time(tmp_path: Path) -> None:
+    """The earliest of several claims says since when the batch may have been sent."""
+    before = int(time.time())
+    claim = claims(tmp_path).claim()
+    assert claim is not None
+    moment = claimed([claim])
+    assert moment is not None
+    assert before <= moment <= time.time()
+    assert claimed([claim, f"{before - 60}-0123"]) == before - 60
+    assert claimed([]) is None

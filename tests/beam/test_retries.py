@@ -17,8 +17,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.beam.brittle import MOMENTS
 from tests.beam.world import PROCESSES, THREADS, World
+from vision_grpc import Client, OperationFailed
 from vision_grpc.beam import AnnotateImages
-from vision_grpc.emulator import Fault
+from vision_grpc.emulator import Fault, VirtualClock
+from vision_grpc.requests import image_requests
 
 Worlds = Callable[..., World]
 SUBMIT = "AsyncBatchAnnotateImages"
@@ -79,16 +81,16 @@ def test_every_bundle_runs_twice(world: Worlds, options: tuple[str, ...], defer:
     assert outcome.metrics["requests_found"] == 2
 
 
-@pytest.mark.parametrize("lists", [True, False], ids=["list", "no-list"])
+@pytest.mark.parametrize("refused", [None, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND])
 @pytest.mark.parametrize("defer", [False, True])
-def test_a_lost_answer_is_found(world: Worlds, lists: bool, defer: bool) -> None:
+def test_a_lost_answer_is_found(world: Worlds, refused: grpc.StatusCode | None, defer: bool) -> None:
     """Requests that were accepted while their answer was lost are found by the operations' list, or by their objects alone."""
     there = world(14, operation_seconds=0.1)
     there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE, accepted=True, times=2))
-    if not lists:
-        there.server.faults.add(Fault.unimplemented("ListOperations"))
+    if refused:
+        there.server.faults.add(Fault.fail("ListOperations", refused, times=None))
     # Without a list only the objects tell, and they are looked for until the grace is over, however long they take to be written.
-    outcome = there.annotate(defer=defer, grace=0.3 if lists else 100.0)
+    outcome = there.annotate(defer=defer, grace=100.0 if refused else 0.3)
     there.check(outcome)
     assert outcome.metrics["requests_doubted"] == outcome.metrics["doubts_settled"] == 2
 
@@ -105,6 +107,36 @@ def test_what_may_have_been_accepted_is_not_sent_again(world: Worlds) -> None:
     again = there.annotate(grace=0.1, resubmit_unknown=True)
     assert sorted(result.uri for result in again.results) == sorted(there.uris)
     assert there.sent() == Counter(there.uris * 2), "the server counts the call that it refused"
+
+
+def test_what_was_accepted_and_failed_is_not_sent_again(world: Worlds) -> None:
+    """A lost request whose operation failed is never taken to be absent: its images fail, as with any operation that does."""
+    there = world(7)
+    there.server.faults.add(Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE, accepted=True), Fault.fail_operation(grpc.StatusCode.INTERNAL))
+    outcome = there.annotate(grace=0.1, resubmit_unknown=True)
+    assert there.sent() == Counter(there.uris)
+    assert [failure.error.code for failure in outcome.failures] == [grpc.StatusCode.ABORTED] * 7
+    assert "or its operation failed" in outcome.failures[0].error.message
+
+
+def test_failed_operations_of_others_are_no_evidence(world: Worlds) -> None:
+    """Beside an operation of another batch that failed, a request that was not accepted is sent again."""
+    there = world(14)
+    lost = Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE, nth=2)
+    there.server.faults.add(Fault.fail_operation(grpc.StatusCode.INTERNAL, "Lost."), lost)
+    outcome = there.annotate(grace=0.1, resubmit_unknown=True)
+    assert (len(outcome.results), {failure.error.message for failure in outcome.failures}) == (7, {"Lost."})
+    assert outcome.metrics["requests_accepted"] == 2
+
+
+def test_operations_that_failed_long_before_are_no_evidence(world: Worlds) -> None:
+    """An operation of nobody knows whom that failed long before the request was claimed was not that request's."""
+    there = world(7, clock=VirtualClock(1e9))
+    there.server.faults.add(Fault.fail_operation(grpc.StatusCode.INTERNAL), Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE, nth=2))
+    with Client(emulator=there.server.target) as client, pytest.raises(OperationFailed):
+        client.wait_operation(client.async_batch_annotate(image_requests(there.uris, "text"), "gs://out/other/"))
+    outcome = there.annotate(grace=0.1, resubmit_unknown=True)
+    assert (len(outcome.results), outcome.failures) == (7, [])
 
 
 def test_a_vanished_operation_is_read_all_the_same(world: Worlds) -> None:

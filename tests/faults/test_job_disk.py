@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -68,6 +68,31 @@ def test_disk_that_refuses_writes(tmp_path: Path) -> None:
     assert stops >= 2
     world.check()
     world.close()
+
+
+class Forgetful(Ledger):
+    """A ledger whose disk fails when the job is summed up."""
+
+    def failures(self) -> NoReturn:
+        raise LedgerError("the disk failed under the ledger")
+
+
+async def test_disk_that_fails_at_the_end(tmp_path: Path) -> None:
+    """Where all was handed out and the ledger cannot tell what it came to, the iteration ends in that error; a resume tells."""
+    stage = Stage(tmp_path)
+    results: list[Any] = []
+    async with stage.client() as client:
+        job = stage.job(4, client, ledger=Forgetful(tmp_path / "job.db"))
+        with pytest.raises(LedgerError, match="the disk failed"):
+            async with job:
+                async for result in job:
+                    results.append(result)
+        check(results, 4)
+        job = stage.job(4, client)
+        async with job:
+            assert [result async for result in job] == []
+        assert job.summary.end == "complete"
+    stage.close()
 
 
 async def test_clock_set_back(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ All of it belongs to one event loop. The ledger is used by one thread beside the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -140,10 +139,12 @@ class Board:
             self.fail(error)
 
     async def sum_up(self) -> Summary | None:
-        """The job's summary as it stands; None where the ledger cannot tell it."""
-        with contextlib.suppress(LedgerError):
+        """The job's summary as it stands; None where the ledger cannot tell it, which is a failure of the job."""
+        try:
             return await self.disk(self._sum_up)
-        return None
+        except LedgerError as error:
+            self.fail(error)
+            return None
 
     def _sum_up(self) -> Summary:
         unknown = list(self.given_up.values())

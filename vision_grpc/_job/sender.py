@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
-from google.rpc.error_details_pb2 import RetryInfo
 
+from vision_grpc._calls import retry_after
 from vision_grpc._job.pace import Pace
 from vision_grpc._job.telemetry import trace_metadata
 from vision_grpc._ledger.rows import Row, State
@@ -206,7 +206,7 @@ class Sender:
     def _hold(self, error: CallError | AuthError) -> None:
         now = self._desk.clock()
         if isinstance(error, CallError) and error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            self._pace.refused(now, _retry_after(error))
+            self._pace.refused(now, retry_after(error))
         else:
             self._pace.held(now)
         self._desk.telemetry.event(
@@ -214,10 +214,3 @@ class Sender:
         )
         if self._pace.refused_since is not None and now - self._pace.refused_since > self._patience:
             self._desk.fail(error)
-
-
-def _retry_after(error: CallError) -> float:
-    return max(
-        (detail.retry_delay.seconds + detail.retry_delay.nanos / 1e9 for detail in error.details if isinstance(detail, RetryInfo)),
-        default=0.0,
-    )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vision_grpc._calls import Flow, Metadata, annotator, arun, call
+from vision_grpc._calls import Metadata, arun
+from vision_grpc._job.settle import Listing
 from vision_grpc._operations import metadata_of, unpack
 from vision_grpc._results.shards import find_shards
 from vision_grpc.errors import CallError, ConfigError
-from vision_grpc.requests import check_place
 from vision_grpc.results import ImageResult, read_results
 
 if TYPE_CHECKING:
@@ -90,8 +90,6 @@ class ClientService:
         self._readers = readers
         self._submit_timeout = submit_timeout
         self._waits = client._waits((), None, None, ())
-        # The job keeps the quota and hears of every refusal: the client must not repeat a call on its own.
-        self._once = replace(client._context.retry, attempts=1)
 
     @property
     def version(self) -> str:
@@ -102,18 +100,9 @@ class ClientService:
         return self._client._door
 
     async def submit(self, request: AsyncRequest, metadata: Metadata) -> str:
-        operation = await arun(self._submit(request, metadata), self._client._transport.perform)
-        return operation.name
-
-    def _submit(self, request: AsyncRequest, metadata: Metadata) -> Flow[v1.Operation]:
         client = self._client
-        request = yield from client._locate(request)
-        check_place(request, client.target.location)
-        method = annotator(client.version, "AsyncBatchAnnotateImages")
-        operation: v1.Operation = yield from call(
-            client._context, method, request, timeout=self._submit_timeout, metadata=metadata, retry=self._once
-        )
-        return operation
+        operation = await arun(client._submit_once(request, self._submit_timeout, metadata), client._transport.perform)
+        return operation.name
 
     def watch(self, name: str) -> None:
         self._waits.add([name])
@@ -134,10 +123,13 @@ class ClientService:
     async def results(self, prefix: str, uris: Sequence[str]) -> AsyncIterator[Sequence[ImageResult]]:
         version = "v1p4beta1" if self._client.version == "v1p4beta1" else "v1"
         reading = read_results(prefix, requests=uris, objects=self._objects, strict=False, version=version)
+        missing = len(uris)
         try:
             while part := await self._in_thread(lambda: list(islice(reading, _AT_ONCE))):
+                missing -= len(part)
                 yield part
-            if reading.problems:
+            # An object that is stale beside whole ones takes nothing away.
+            if missing and reading.problems:
                 raise reading.problems[0]
         finally:
             # A reading that was cancelled goes on in its thread to the end of the slice, and ends itself after that.
@@ -146,6 +138,26 @@ class ClientService:
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+
+
+async def list_operations(service: Service, known: str | None, wanted: Callable[[str], bool]) -> Listing:
+    """The operations beside which `known` lies, of the finished ones those whose prefix is wanted.
+
+    Raises:
+        CallError: The listing failed; where that is not transient, the server lists none, or not for this caller.
+        AuthError: There are no usable credentials to ask with.
+    """
+    finished: dict[str, str] = {}
+    running: set[str] = set()
+    failed: dict[str, float | None] = {}
+    async for operation in service.operations(known):
+        if not operation.done:
+            running.add(operation.name)
+        elif operation.failed:
+            failed[operation.name] = operation.created
+        elif operation.destination and wanted(operation.destination):
+            finished[operation.destination] = operation.name
+    return Listing(finished, frozenset(running), failed)
 
 
 def _created(operation: v1.Operation) -> float | None:

@@ -10,7 +10,7 @@ request was not accepted or is over: it may be sent again, as what failed is, bu
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vision_grpc._ledger.rows import Row
@@ -44,7 +44,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The project's operations, without those that the ledger knows.
+    """The project's operations.
 
     Attributes:
         finished: Those that succeeded, by the prefix that they name.
@@ -55,6 +55,11 @@ class Listing:
     finished: Mapping[str, str] = field(default_factory=dict)
     running: frozenset[str] = frozenset()
     failed: Mapping[str, float | None] = field(default_factory=dict)
+
+    def without(self, own: Collection[str]) -> Listing:
+        """The same without the operations that are known to be other requests'."""
+        failed = {name: created for name, created in self.failed.items() if name not in own}
+        return Listing(self.finished, self.running.difference(own), failed)
 
 
 class Verdict(enum.Enum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from vision_grpc._job.service import list_operations
 from vision_grpc._job.settle import Doubt, Listing, Verdict, judge
 from vision_grpc.errors import AuthError, CallError, ResultsError, VisionError
 
@@ -131,22 +132,13 @@ class Settler:
         if not self._lists:
             return None
         wanted = {doubt.prefix for doubt in desk.doubts.values()}
-        finished: dict[str, str] = {}
-        running: set[str] = set()
-        failed: dict[str, float | None] = {}
+        known = await desk.disk(lambda: desk.ledger.last_operation)
         try:
-            async for operation in desk.service.operations(await desk.disk(lambda: desk.ledger.last_operation)):
-                if not operation.done:
-                    running.add(operation.name)
-                elif operation.failed:
-                    failed[operation.name] = operation.created
-                elif operation.destination in wanted:
-                    finished[operation.destination] = operation.name
+            listing = await list_operations(desk.service, known, wanted.__contains__)
         except CallError as error:
             if error.transient:
                 raise
             desk.telemetry.event("the server lists no operations", error=str(error))
             self._lists = False
             return None
-        own = await desk.disk(desk.ledger.own_operations, [*running, *failed])
-        return Listing(finished, frozenset(running - own), {name: created for name, created in failed.items() if name not in own})
+        return listing.without(await desk.disk(desk.ledger.own_operations, [*listing.running, *listing.failed]))

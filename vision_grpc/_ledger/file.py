@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vision_grpc._objects.whole_file import sync_folder
 from vision_grpc.errors import LedgerError
 
 APPLICATION_ID = 0x5647_4C31  # "VGL1": how file(1) and we tell a ledger from any other SQLite file
@@ -71,19 +72,10 @@ def create(path: Path, statements: Sequence[Statement]) -> None:
             unfinished.replace(path)
         except OSError as error:
             raise LedgerError(f"the ledger {path} cannot be made: {error.strerror}") from error
-        _sync_folder(path.parent)
+        # Without it a power cut could take the new name away.
+        sync_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut could take the new name away. Windows has no descriptors of folders.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def check_header(path: Path) -> None:

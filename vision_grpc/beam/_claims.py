@@ -8,6 +8,7 @@ as Cloud Storage's and a directory's do (https://cloud.google.com/storage/docs/c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ class Found:
     """What lies under a prefix.
 
     Attributes:
-        claims: Attempts that may have sent the batch, void ones left out.
+        claims: Attempts that may have sent the batch, void ones left out; each says when it was made, see `claimed`.
         operation: The operation that one of them started; None where none is known.
     """
 
@@ -49,7 +50,7 @@ class Claims:
 
     def claim(self) -> str | None:
         """Claims the batch; returns the claim where this attempt alone may now send it, or None where another one may have."""
-        claim, alone = uuid4().hex, False
+        claim, alone = f"{int(time.time())}-{uuid4().hex}", False
         try:
             self._write(_CLAIM + claim)
             names = self._names()
@@ -75,6 +76,11 @@ class Claims:
 
     def _write(self, name: str, content: str = "") -> None:
         self._objects.write(self._prefix + name, content.encode(), "text/plain")
+
+
+def claimed(claims: Iterable[str]) -> float | None:
+    """The Unix time of the earliest of these claims, before which nothing was sent on any of them; None of no claims."""
+    return min((float(claim.partition("-")[0]) for claim in claims), default=None)
 
 
 def _standing(names: Iterable[str]) -> frozenset[str]:

@@ -33,6 +33,7 @@ _RESUBMIT = "resubmit_unknown=True sends it again"
 _REASONS = {
     Verdict.ABSENT: (_UNKNOWN, f"the answer to the request was lost, and neither an operation nor an object of it was found; {_RESUBMIT}"),
     Verdict.BROKEN: (_ABORTED, "the request was accepted, but its operation is gone without having written this result"),
+    Verdict.OVER: (_ABORTED, "the answer to the request was lost; it was not accepted, or its operation failed without this result"),
     Verdict.UNDECIDED: (_UNKNOWN, "the answer to the request was lost; the server lists no operations, and no object of it was found"),
 }
 

@@ -6,6 +6,7 @@ One loop, in one thread, sends for every bundle of the process and waits for all
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Collection, Coroutine
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import grpc
 
+from vision_grpc._calls import retry_after
 from vision_grpc._job.pace import Pace
-from vision_grpc._job.service import ClientService
+from vision_grpc._job.service import ClientService, list_operations
 from vision_grpc._job.settle import Doubt, Listing
 from vision_grpc._job.telemetry import trace_metadata
 from vision_grpc._ledger.rows import Row, State
+from vision_grpc.beam._claims import claimed
 from vision_grpc.errors import AuthError, CallError
 from vision_grpc.objects import open_objects
 
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_NOT_SERVED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED)
+_log = logging.getLogger("vision_grpc.beam")
+
 _LISTING_AGE = 1.0
 _REMEMBERED = 10_000
 
@@ -115,7 +119,7 @@ class Process:
         with self._lock:
             now = time.monotonic()
             if isinstance(error, CallError) and error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                self._pace.refused(now)
+                self._pace.refused(now, retry_after(error))
             else:
                 self._pace.held(now)
             since = self._pace.refused_since
@@ -155,7 +159,7 @@ class Process:
         with self._lock:
             key = (prefix, claims, accepted)
             if key not in self._doubts:
-                row = Row(0, None, 1, State.UNKNOWN, 0, images, None, None, None, None, None, 0.0)
+                row = Row(0, None, 1, State.UNKNOWN, 0, images, None, claimed(claims), None, None, None, 0.0)
                 self._doubts[key] = Doubt(row, prefix, time.monotonic(), accepted)
             return self._doubts[key]
 
@@ -192,21 +196,17 @@ class Process:
         return ClientService(self._client, self.objects, self._readers, self.settings.submit_timeout)
 
     async def _list(self) -> Listing | None:
-        finished: dict[str, str] = {}
-        running: set[str] = set()
         try:
-            async for operation in self.service.operations(self._known):
-                if not operation.done:
-                    running.add(operation.name)
-                elif operation.destination and operation.destination.startswith(self.settings.output):
-                    finished[operation.destination] = operation.name
+            listing = await list_operations(self.service, self._known, lambda prefix: prefix.startswith(self.settings.output))
         except CallError as error:
-            if error.code not in _NOT_SERVED:
+            if error.transient:
                 raise
+            _log.warning("the server lists no operations: %s", error)
             self._lists = False
             return None
-        # What this process waits for is known to be another batch's.
-        return Listing(finished, frozenset(running - self._awaited))
+        with self._changed:
+            # What this process waits for, or has waited for, is known to be another batch's.
+            return listing.without(self._awaited | self._ended.keys())
 
     def _await(self, name: str) -> None:
         self.service.watch(name)
