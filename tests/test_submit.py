@@ -381,6 +381,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--timeout", "-1"], "positive number"),
         (["a.png", "--features", "text", "--output", "out", "--max-cost", "1"], "--max-cost needs prices"),
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
+        (["a.png", "--features", "text", "--output", "out", "--price", "text=1"], "--price is for --max-cost"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
         (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),

@@ -149,14 +149,22 @@ def test_a_job_keeps_the_size_of_its_requests(server: Emulator, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "sent", "said"),
     [
-        (["--max-images", "2"], 0, "stopped by --max-images 2: only whole requests are sent, the next holds 3 images, and 0 were sent so far; "
-         "give --max-images 3 or more, or begin another --job with smaller requests, which --images-in-flight makes"),
+        (
+            ["--max-images", "2"],
+            0,
+            "stopped by --max-images 2: only whole requests are sent, the next holds 3 images, and 0 were sent so far; "
+            "give --max-images 3 or more, or begin another --job with smaller requests, which --images-in-flight makes",
+        ),
         (["--max-images", "2", *ONE_EACH], 2, "the next holds 1 image, and 2 were sent so far; give --max-images 3 or more\n"),
-        (["--max-cost", "0.004", "--price", "properties=1.50"], 0, "stopped by --max-cost 0.004: only whole requests are sent, the next holds "
-         "3 images, and 0.00 was spent so far; give --max-cost 0.01 or more, or begin another --job"),
+        (
+            ["--max-cost", "0.004", "--price", "properties=1.50"],
+            0,
+            "stopped by --max-cost 0.004: only whole requests are sent, the next holds 3 images, and 0.00 was spent so far; "
+            "give --max-cost 0.01 or more, or begin another --job",
+        ),
         (["--max-cost", "3", "--price", "properties=1500", *ONE_EACH], 2, "and 3.00 was spent so far; give --max-cost 4.50 or more\n"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
 def test_a_cap_is_explained(words: list[str], sent: int, said: str, quiet: tuple[str, ...], server: Emulator, tmp_path: Path) -> None:
     """Exit code 7 says which cap it was, why nothing more was sent, and what lets the job go on; doing that completes it."""
