@@ -232,7 +232,8 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
     if os.environ.get("VISION_EMULATOR_HOST") and not told:
         raise ConfigError(
             f"{place if place != 'gs://' else 'the output'} lies with an emulator: "
-            "say which folder that bucket is with --bucket NAME=FOLDER, or name a storage emulator in STORAGE_EMULATOR_HOST"
+            "say which folder that bucket is with --bucket NAME=FOLDER, export the VISION_EMULATOR_BUCKETS that the emulator printed, "
+            "or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return open_objects(place)[0]
 
