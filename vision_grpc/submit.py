@@ -22,8 +22,8 @@ Annotates pictures with Google Cloud Vision's asynchronous method.
 Local pictures and folders are annotated on this machine by the embedded server: no account, nothing leaves the machine. gs://
 URIs are annotated by Google Cloud, or by the emulator in VISION_EMULATOR_HOST, and the results are written below a gs:// prefix.
 
-OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"uri": ..., "response": {...}, "error": {...}},
-with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
+OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"index": 0, "uri": ..., "response": {...},
+"error": {...}}, with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
 
 Every run keeps a ledger until it is complete, so that the same command, run again, goes on where it stopped and sends nothing
 twice. Ctrl-C once lets what runs end, twice stops at once; SIGTERM waits 25 seconds for it.
