@@ -390,6 +390,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--timeout", "-1"], "positive number"),
         (["a.png", "--features", "text", "--output", "out", "--max-cost", "1"], "--max-cost needs prices"),
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
+        (["a.png", "--features", "text", "--output", "out", "--price", "text=1"], "--price is for --max-cost"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
         (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),
@@ -635,10 +636,13 @@ def test_wait_whose_results_are_gone(server: Emulator, tmp_path: Path) -> None:
 
 
 def test_resume_line_of_an_emulator(server: Emulator, tmp_path: Path) -> None:
-    """--no-wait without --bucket says in its resume line which bucket must be named to read the results."""
+    """--no-wait without --bucket says in its resume line which bucket must be named to read the results, where nothing else names it."""
     words = ["gs://pictures/swatches.png", "--features", "properties", "--output", "gs://results/run/", "--no-wait"]
     done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target)
     assert done.stderr.rstrip().endswith("--output gs://results/run/ --bucket results=FOLDER")
+    buckets = json.dumps({"results": str(tmp_path / "bucket")})
+    done = submit(*words, cwd=tmp_path, VISION_EMULATOR_HOST=server.target, VISION_EMULATOR_BUCKETS=buckets)
+    assert done.stderr.rstrip().endswith("--output gs://results/run/")
 
 
 def test_terminated_wait(server: Emulator, tmp_path: Path) -> None:

@@ -52,14 +52,15 @@ def _objects_of(text: str, emulator: str | None) -> Objects:
     if emulator and not os.environ.get("STORAGE_EMULATOR_HOST"):
         raise ConfigError(
             f"the results of the emulator at {emulator} are not in Google Cloud Storage: pass objects= (an embedded server's is "
-            "server.objects), or name a storage emulator in STORAGE_EMULATOR_HOST"
+            "server.objects), export the VISION_EMULATOR_BUCKETS that it printed, or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return GcsObjects()
 
 
 def _directories(text: str) -> dict[str, str]:
     try:
-        buckets = json.loads(text)
+        # A shell leaves the quotes of the emulator's line in `export $(cat emulator.env)`, and so does `docker run --env-file`.
+        buckets = json.loads(text.strip("'"))
     except ValueError:
         buckets = None
     if not isinstance(buckets, dict) or not all(isinstance(directory, str) for directory in buckets.values()):

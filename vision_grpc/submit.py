@@ -22,8 +22,8 @@ Annotates pictures with Google Cloud Vision's asynchronous method.
 Local pictures and folders are annotated on this machine by the embedded server: no account, nothing leaves the machine. gs://
 URIs are annotated by Google Cloud, or by the emulator in VISION_EMULATOR_HOST, and the results are written below a gs:// prefix.
 
-OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"uri": ..., "response": {...}, "error": {...}},
-with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
+OUTPUT/results.jsonl holds one line an image, in the order of the inputs: {"index": 0, "uri": ..., "response": {...},
+"error": {...}}, with "error" only where there is one. What the service itself wrote lies in a folder of its own beside it.
 
 Every run keeps a ledger until it is complete, so that the same command, run again, goes on where it stopped and sends nothing
 twice. Ctrl-C once lets what runs end, twice stops at once; SIGTERM waits 25 seconds for it.
@@ -136,12 +136,17 @@ def parser() -> argparse.ArgumentParser:
     job.add_argument("--status", metavar="FILE", help="show how the job with this ledger stands, without disturbing it")
     job.add_argument("--attempts", type=_whole, metavar="N", help="how often an image that fails for a passing reason is sent (default 3)")
     job.add_argument(
-        "--images-in-flight", type=_whole, metavar="N", help="images at the service at the same time (default 8000, its quota)"
+        "--images-in-flight",
+        type=_whole,
+        metavar="N",
+        help="images at the service at the same time (default 8000, its quota); below 2000, requests are as small",
     )
     job.add_argument(
         "--requests-per-minute", type=_whole, metavar="N", help="requests sent in a minute (default 1800, the service's quota)"
     )
-    job.add_argument("--max-images", type=_whole, metavar="N", help="send no more images than this, repetitions included")
+    job.add_argument(
+        "--max-images", type=_whole, metavar="N", help="send no more images than this, repetitions included; whole requests only"
+    )
     job.add_argument("--max-cost", type=_positive, metavar="AMOUNT", help="spend no more than this, by --price")
     job.add_argument("--price", action="append", type=_price, metavar="FEATURE=AMOUNT", help="what a thousand images cost; repeat")
     job.add_argument(

@@ -1,4 +1,4 @@
-"""The server as a program: its one line on stdout, its exit codes, its sentences."""
+"""The server as a program: its lines on stdout, its exit codes, its sentences."""
 
 import os
 import signal
@@ -43,17 +43,35 @@ def refused(*arguments: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_prints_its_address_serves_and_stops(inputs: Path, outputs: Path, number: signal.Signals) -> None:
-    """One line on stdout; the operation's image is annotated by the real annotators; a signal ends it with exit code 0."""
+    """Two lines on stdout; the operation's image is annotated by the real annotators; a signal ends it with exit code 0."""
     with running("--bucket", f"in={inputs}", "--bucket", f"out={outputs}", "--port", "0") as (process, target):
         with grpc.insecure_channel(target) as channel:
             raw = Raw(channel)
             operation = raw.wait(raw.submit(batch(["gs://in/a.png"])).name)
         assert operation.WhichOneof("result") == "response"
         assert '"code": 3' in (outputs / "output-1-to-1.json").read_text(), "a.png holds no picture"
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"""VISION_EMULATOR_BUCKETS='{{"in":"{inputs}","out":"{outputs}"}}'\n"""
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=250)
     assert (process.returncode, stdout) == (0, "")
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    "shell", ["export $(cat emulator.env)", "set -a; . ./emulator.env", 'eval "$(cat emulator.env)"; export VISION_EMULATOR_BUCKETS']
+)
+def test_a_shell_takes_its_lines(shell: str, tmp_path: Path) -> None:
+    """Whatever a directory is called, a program reads gs:// there after any of a shell's ways to take the server's lines."""
+    folder = tmp_path / """it's [a-z]* of "many" $HOME \\ {b,c} ü"""
+    folder.mkdir()
+    (folder / "a.txt").write_text("found")
+    with running("--bucket", f"out={folder}") as (process, target):
+        assert process.stdout is not None
+        (tmp_path / "emulator.env").write_text(f"VISION_EMULATOR_HOST={target}\n{process.stdout.readline()}")
+    code = "from vision_grpc.objects import open_objects; print(open_objects('gs://out/')[0].read('gs://out/a.txt').decode())"
+    done = subprocess.run(["sh", "-c", f'{shell}; {sys.executable} -c "{code}"'], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("found\n", "")
 
 
 def test_tls_state_and_root_certificate(inputs: Path, outputs: Path, tmp_path: Path) -> None:

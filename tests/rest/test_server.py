@@ -158,6 +158,7 @@ def test_the_program_prints_a_second_line(buckets: dict[str, Path], connect: Con
             assert process.stdout.readline().startswith("VISION_EMULATOR_HOST=127.0.0.1:")
             name, _, url = process.stdout.readline().strip().partition("=")
             assert name == "VISION_EMULATOR_REST_URL"
+            assert process.stdout.readline().startswith("VISION_EMULATOR_BUCKETS=")
             http = Http(url)
             assert http.get("/v1/operations?key=open-sesame", authorization="Bearer open-sesame").status == 200
             assert http.get("/v1/nope?key=open-sesame").status == 404

@@ -174,6 +174,8 @@ def _check_mode(options: argparse.Namespace) -> None:
     for name, _ in options.price or ():
         if name.lower().replace("-", "_") not in FEATURE_NAMES:
             raise ConfigError(f"--price {name}: there is no such feature")
+    if options.price and options.max_cost is None:
+        raise ConfigError("--price is for --max-cost: say what may be spent, as --max-cost 20, or leave it out")
     if "parquet" in options.format and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("--format parquet needs pyarrow: pip install 'vision-grpc[parquet]'")
 
@@ -230,7 +232,8 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
     if os.environ.get("VISION_EMULATOR_HOST") and not told:
         raise ConfigError(
             f"{place if place != 'gs://' else 'the output'} lies with an emulator: "
-            "say which folder that bucket is with --bucket NAME=FOLDER, or name a storage emulator in STORAGE_EMULATOR_HOST"
+            "say which folder that bucket is with --bucket NAME=FOLDER, export the VISION_EMULATOR_BUCKETS that the emulator printed, "
+            "or name a storage emulator in STORAGE_EMULATOR_HOST"
         )
     return open_objects(place)[0]
 

@@ -286,7 +286,7 @@ class PictureObjects:
     def __init__(self, inputs: Inputs, output: Path) -> None:
         self._paths = {uri: str(Path(inputs.paths[name]).absolute()) for name, uri in zip(inputs.names, inputs.uris, strict=True)}
         self._files = LocalFiles()
-        bucket = f"output-{_digest(os.fsencode(output.absolute()))}"
+        bucket = f"output-{_digest(os.fsencode(os.path.realpath(output)))}"
         self.destination = f"gs://{bucket}/"
         self._output = LocalObjects({bucket: output})
 

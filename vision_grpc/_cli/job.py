@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
+import math
 import shlex
 import tempfile
 import threading
@@ -21,11 +23,13 @@ from vision_grpc._cli.progress import JobBar
 from vision_grpc._cli.session import Session
 from vision_grpc._cli.summary import count
 from vision_grpc._ledger.lock import WriterLock
+from vision_grpc._ledger.rows import State
 from vision_grpc.aio import AsyncClient
-from vision_grpc.errors import ConfigError, ImageError
+from vision_grpc.errors import ConfigError, ImageError, LedgerError
 from vision_grpc.job import AnnotationJob, ImageResult, Summary
+from vision_grpc.ledger import LedgerReader
 from vision_grpc.objects import LocalFiles, Objects
-from vision_grpc.requests import FEATURE_NAMES
+from vision_grpc.requests import FEATURE_NAMES, MAX_IMAGES
 
 if TYPE_CHECKING:
     from vision_grpc.emulator import Emulator
@@ -150,16 +154,38 @@ class JobCommand:
             "requests_per_minute": options.requests_per_minute,
             "max_images": options.max_images,
             "max_cost": options.max_cost,
-            "prices": {FEATURE_NAMES[name.lower().replace("-", "_")]: price for name, price in options.price or ()} or None,
+            "prices": self._prices() or None,
         }
         kept = {name: value for name, value in given.items() if value is not None}
         return {
             "features": order.features,
             "ledger": self._ledger,
             "order": "input",
+            "request_size": self._request_size(),
             "resubmit_unknown": options.resubmit_unknown,
             **kept,
         }
+
+    def _prices(self) -> dict[int, float]:
+        return {FEATURE_NAMES[name.lower().replace("-", "_")]: price for name, price in self._options.price or ()}
+
+    def _request_size(self) -> int:
+        """Images of one request: as many as the service takes and --images-in-flight has room for. A job that has begun keeps its own.
+
+        Raises:
+            ConfigError: There is no room for the requests of the job that has begun.
+        """
+        room = self._options.images_in_flight or MAX_IMAGES
+        begun = None
+        # What is wrong with a ledger is said by the job.
+        with contextlib.suppress(LedgerError), LedgerReader(self._ledger) as reader:
+            if reader.planned_images():
+                begun = json.loads(reader.settings.get("request_size", "null"))
+        if begun is not None and begun > room:
+            raise ConfigError(
+                f"--images-in-flight {room}: the job in {self._ledger} has requests of {begun:,} images: give {begun} or more"
+            )
+        return begun or min(room, MAX_IMAGES)
 
     def _again(self, summary: Summary) -> None:
         more = {tries: images for tries, images in summary.attempts.items() if tries > 1}
@@ -175,6 +201,8 @@ class JobCommand:
             for request in requests:
                 images = f"{count(request.images, 'image')} from {request.first:,} on"
                 say(f"{words}: {images}, to {request.destination} ({request.reason})")
+        if summary.end == "capped":
+            say(self._cap(summary))
         of = "" if summary.total is None else f" of {summary.total:,}"
         say(f"{done:,}{of} images are in {self._lines}; nothing is lost. {self.how_to_go_on()}")
         if summary.end == "unknown":
@@ -184,6 +212,22 @@ class JobCommand:
         if session.timed_out:
             return RUNNING
         return {"unknown": UNKNOWN, "capped": CAPPED}.get(summary.end, SERVICE)
+
+    def _cap(self, summary: Summary) -> str:
+        """Which cap was reached, by what, and what lets the job go on."""
+        options = self._options
+        with LedgerReader(self._ledger) as reader:
+            images = max((row.images for row in reader.rows(State.PLANNED, limit=1)), default=0)
+        sent = summary.sent + images
+        if options.max_images is not None and sent > options.max_images:
+            cap, spent, least = f"--max-images {options.max_images}", f"{summary.sent:,} were sent", str(sent)
+        else:
+            prices = self._prices()
+            cost = summary.cost + images * sum(prices.get(wanted.type, 0.0) for wanted in self._order.features) / 1000
+            cap, spent, least = f"--max-cost {options.max_cost:g}", f"{summary.cost:,.2f} was spent", f"{math.ceil(cost * 100) / 100:.2f}"
+        words = f"stopped by {cap}: only whole requests are sent, the next holds {count(images, 'image')}, and {spent} so far; "
+        smaller = "" if summary.sent else ", or begin another --job with smaller requests, which --images-in-flight makes"
+        return f"{words}give {cap.split()[0]} {least} or more{smaller}"
 
     def how_to_go_on(self) -> str:
         """How this job is resumed."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from vision_grpc._cli.summary import count
 from vision_grpc.errors import LedgerError
 
-_INDEX = re.compile(rb'\{"index": ?(\d+)[,}]')
+_INDEX = re.compile(rb'\{"index": ?(\d{1,18})[,}]')
 _NONE = -1
 
 

@@ -145,7 +145,8 @@ class Operations:
                 words += [f"--{option.replace('_', '-')}", value]
         for name, folder in self._options.bucket or ():
             words += ["--bucket", f"{name}={folder}"]
-        elsewhere = self._options.endpoint or os.environ.get("STORAGE_EMULATOR_HOST") or not os.environ.get("VISION_EMULATOR_HOST")
+        told = os.environ.get("STORAGE_EMULATOR_HOST") or os.environ.get("VISION_EMULATOR_BUCKETS")
+        elsewhere = self._options.endpoint or told or not os.environ.get("VISION_EMULATOR_HOST")
         if not (self._options.bucket or elsewhere) and (bucket := self._order.output.removeprefix("gs://").partition("/")[0]):
             # The emulator's results are found by that option alone; which folder is the bucket is known to who started it.
             words += ["--bucket", f"{bucket}=FOLDER"]

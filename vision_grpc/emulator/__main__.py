@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import dataclasses
+import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,13 +26,17 @@ with the real address, printed once calls are served. With --rest-port a second 
 
   VISION_EMULATOR_REST_URL=http://127.0.0.1:43211
 
+The last line names the buckets' directories, quoted for a shell, so that clients on this machine read gs:// URIs there:
+
+  VISION_EMULATOR_BUCKETS='{"photos":"/home/me/photos","out":"/home/me/out"}'
+
 Everything else goes to standard error. The server needs no credentials and checks none. SIGTERM or Ctrl-C ends it
 with exit code 0; wrong arguments are exit code 2, a standard output that cannot be written 8.
 
 examples:
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out > emulator.env &
-  until grep -q HOST emulator.env; do sleep 0.1; done; export $(head -1 emulator.env)
+  until grep -q BUCKETS emulator.env; do sleep 0.1; done; export $(cat emulator.env)
   python -m vision_grpc.emulator --bucket in=/data --tls --root-certificate root.pem --state operations.db
 """
 
@@ -71,9 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         try:
-            print(f"VISION_EMULATOR_HOST={server.target}", flush=True)
-            if options.rest_port is not None:
-                print(f"VISION_EMULATOR_REST_URL={server.rest_url}", flush=True)
+            rest = [f"VISION_EMULATOR_REST_URL={server.rest_url}"] if options.rest_port is not None else []
+            lines = [f"VISION_EMULATOR_HOST={server.target}", *rest, f"VISION_EMULATOR_BUCKETS={_quoted(_buckets(options.bucket))}"]
+            # In one piece: who sees one line of them in a file sees all.
+            print("\n".join(lines), flush=True)
         except OSError as error:
             # What its buffer still holds would fail once more when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -148,6 +155,13 @@ def _buckets(pairs: Sequence[str]) -> dict[str, Path]:
             raise ValueError(f"--bucket {pair}: {directory} is not a directory; make it first.")
         buckets[name] = Path(directory)
     return buckets
+
+
+def _quoted(buckets: dict[str, Path]) -> str:
+    """The buckets as JSON that a shell takes for one word, by ``eval`` and ``.`` as well as by ``export $(…)``, which leaves the quotes."""
+    text = json.dumps({name: str(directory.resolve()) for name, directory in buckets.items()}, separators=(",", ":"))
+    # What would split the word, match files or end the quotes is written as JSON's escape.
+    return "'" + re.sub(r"[\s'*?\[\]]", lambda found: f"\\u{ord(found[0]):04x}", text) + "'"
 
 
 if __name__ == "__main__":
