@@ -19,7 +19,7 @@ from vision_grpc._gen.google.longrunning.operations_pb2_grpc import OperationsSt
 
 Seen = dict[str, float]
 INTERVAL = 0.9
-"""Seconds between a poller's polls: the mean of the first interval of `Polling()`, which a wait with lists keeps to."""
+"""Seconds between a poller's polls: the mean of the interval between two lists while operations end."""
 _OF_GRPC = ("(_run)", "(channel_spin)", "(_poll_wrapper)")
 """How the names end of the one thread that gRPC's Python has for a channel or for asyncio, whoever uses it."""
 

@@ -28,6 +28,8 @@ FINAL = [code for code in grpc.StatusCode if code not in (*TRANSIENT, grpc.Statu
 UNIMPLEMENTED = Failed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 DOORS: list[Any] = [v1, v1p1beta1, v1p4beta1]
 
+POLLING = Polling(initial=1.0, multiplier=2.0, maximum=12.0, jitter=0.0)
+
 
 def running(name: str = NAME) -> v1.Operation:
     """An operation that runs."""
@@ -57,7 +59,7 @@ def failed(name: str = NAME, code: int = 7) -> v1.Operation:
 def wait_for(stage: Stage, *outcomes: object, operation: Any = NAME, polling: Polling | None = None, **options: Any) -> Any:
     """Plays a wait."""
     options.setdefault("timeout", None)
-    return stage.play(wait(stage.context, operation, polling=polling or Polling(jitter=0.0), **options), *outcomes)
+    return stage.play(wait(stage.context, operation, polling=polling or POLLING, **options), *outcomes)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +358,7 @@ def page(operations: Sequence[v1.Operation], token: str = "") -> ListOperationsR
 def waits_for(stage: Stage, wanted: Sequence[str], *, lists: bool = True, **options: Any) -> Waits:
     """A wait for those operations."""
     stage.context.server_lists = lists
-    waits = Waits(stage.context, options.pop("polling", Polling(jitter=0.0)), **options)
+    waits = Waits(stage.context, options.pop("polling", POLLING), **options)
     waits.add(wanted)
     return waits
 

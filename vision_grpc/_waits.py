@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -17,6 +17,8 @@ from vision_grpc.config import Polling, limit_of
 from vision_grpc.errors import AuthError, CallError, WaitTimeout
 
 _CONCURRENT_POLLS = 64
+_FIRST_LIST = 1.0
+"""Seconds, at most, to the next list after one that told of an end: one call for all may be made sooner than one for each."""
 _LIST_FROM = 4
 """From this many running operations on, one ListOperations call is taken to be cheaper than a GetOperation for each."""
 
@@ -94,7 +96,8 @@ class Waits:
                 due = [name for name in self._pending if name not in running]
                 self._due.clear()
                 self._quiet = 0 if due or ended else self._quiet + 1
-                later = clock() + self.polling.interval(self._quiet + 1, self.context.random())
+                polling = replace(self.polling, initial=min(self.polling.initial, _FIRST_LIST))
+                later = clock() + polling.interval(self._quiet + 1, self.context.random())
                 self._due.extend((later, name) for name in running)
                 heapq.heapify(self._due)
         due = [name for name in due if name in self._pending]

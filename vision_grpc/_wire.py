@@ -16,7 +16,6 @@ from vision_grpc import v1
 # The longest URI that this allows is shorter than Cloud Storage's limit on names, and it is plain ASCII without a "#".
 _URI = r"""gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]{1,700}+"""
 _LENGTH = rb"(?:[\x01-\x7f]|[\x80-\xff][\x00-\x7f])"
-_BUCKET_URI = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/")
 _IMAGE = rb"\x0a%s\x0a%s\x12%s\x12%s%s" % (_LENGTH, _LENGTH, _LENGTH, _LENGTH, _URI.encode())
 """A request up to the end of its image: tag and length of request, image, source and image_uri, and the URI."""
 _FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x07\x09-\x0c\x13](?:\x10%s)?+)++" % _LENGTH
@@ -25,8 +24,6 @@ _FEATURES = rb"(?:\x12[\x02-\x05]\x08[\x01-\x07\x09-\x0c\x13](?:\x10%s)?+)++" % 
 # would name a generation.
 _OUTPUT = rb"""\x12%s\x0a%s\x0a%sgs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/[ -"$-~]{0,990}+(?:\x10[\x01-\x64])?+""" % ((_LENGTH,) * 3)
 """An output_config with a destination and perhaps a batch_size of 1 to 100."""
-_HASH = re.compile(rb"#(?<![\n\x12]#)")
-"""A # that is not the length after a tag. To look for its own byte first is what makes the search quick."""
 _FEW = 8
 """Below this many images a loop is as fast."""
 
@@ -110,13 +107,13 @@ def _of_one_bucket(images: bytes, count: int, uri: str, shared: bytes) -> bool:
     taken for the bytes between two images, follows from counts: all \n and \x12 are tags then, and a # after one is a length. One
     thing passes that a closer look would refuse, and that the service refuses: an image without features whose URI ends in their bytes.
     """
-    bucket = _BUCKET_URI.match(uri)
+    bucket = _bucket_uri().match(uri)
     if bucket is None or not shared.startswith(b"\x12") or b"#" in shared or not images.isascii() or b"\r" in images:
         return False
     return (
         images.count(b"\n") == count * (2 + shared.count(b"\n"))
         and images.count(b"\x12") == count * (2 + shared.count(b"\x12"))
-        and _HASH.search(images) is None
+        and _hash().search(images) is None
         and _bucket(bucket[0], shared).fullmatch(images) is not None
     )
 
@@ -132,6 +129,18 @@ def _lines() -> re.Pattern[str]:
 def _usual() -> re.Pattern[bytes]:
     """Whole batches: images by plain URIs with features by type, and a plain destination."""
     return re.compile(rb"(?:%s%s)*+(?P<output>%s)\Z" % (_IMAGE, _FEATURES, _OUTPUT))
+
+
+@cache
+def _bucket_uri() -> re.Pattern[str]:
+    """A URI as far as its bucket."""
+    return re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/")
+
+
+@cache
+def _hash() -> re.Pattern[bytes]:
+    """A # that is not the length after a tag. To look for its own byte first is what makes the search quick."""
+    return re.compile(rb"#(?<![\n\x12]#)")
 
 
 @lru_cache(maxsize=64)

@@ -176,9 +176,9 @@ class Polling:
         server_wait: How long one WaitOperation call lets the server hold it, in seconds, where the server has that method.
     """
 
-    initial: float = 1.0
-    multiplier: float = 2.0
-    maximum: float = 12.0
+    initial: float = 3.0
+    multiplier: float = 1.5
+    maximum: float = 10.0
     jitter: float = 0.2
     call_timeout: float = 30.0
     server_wait: float = 20.0

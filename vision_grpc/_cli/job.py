@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
+from vision_grpc._cli.command import NEARBY, Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.inputs import PictureObjects
 from vision_grpc._cli.names import own_ledger
 from vision_grpc._cli.output import Publisher
@@ -97,7 +97,7 @@ class JobCommand:
         with Emulator(objects=found, annotator=annotator, state=state) as server:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
-            client = AsyncClient(emulator=server.target)
+            client = AsyncClient(emulator=server.target, polling=NEARBY)
             return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), found.destination, bar)
 
     def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
