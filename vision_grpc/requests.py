@@ -265,7 +265,7 @@ def async_request(
     """
     request: AsyncRequest
     if type(requests) is door.AsyncBatchAnnotateImagesRequest and (output_config, parent, labels) == (None, None, None):
-        return requests  # type: ignore[return-value]  # as adopt() would, ten times as fast
+        return requests  # type: ignore[return-value]  # as adopt() would
     if not is_message(requests):
         if output_config is None:
             raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision_grpc._objects.object import ObjectInfo
+from vision_grpc._objects.object import ObjectInfo, split_uri
 
 if TYPE_CHECKING:
     from google.api_core.exceptions import GoogleAPICallError
@@ -55,7 +55,7 @@ class GcsObjects:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yields the objects whose URI starts with prefix, ordered by name; pages are fetched as they are needed."""
-        bucket, name = _parse(prefix)
+        bucket, name = split_uri(prefix)
         with _os_errors(prefix):
             fields = "items(name,size),nextPageToken"
             blobs = self._client().list_blobs(bucket, prefix=name, fields=fields, timeout=_SECONDS_A_TRY, retry=_retry())
@@ -97,7 +97,7 @@ class GcsObjects:
             return int(blob.size)
 
     def _blob(self, uri: str) -> "Blob":
-        bucket, name = _parse(uri)
+        bucket, name = split_uri(uri)
         if not name:
             raise PermissionError(f"{uri!r} is refused: it names a bucket and no object.")
         return self._client().bucket(bucket).blob(name)
@@ -119,14 +119,6 @@ def _installed() -> bool:
         return importlib.util.find_spec("google.cloud.storage") is not None
     except ModuleNotFoundError:
         return False
-
-
-def _parse(uri: str) -> tuple[str, str]:
-    scheme, _, rest = uri.partition("://")
-    bucket, _, name = rest.partition("/")
-    if scheme != "gs" or not bucket:
-        raise PermissionError(f"{uri[:200]!r} is refused: it is not of the form gs://bucket/name.")
-    return bucket, name
 
 
 def _retry() -> "Retry":

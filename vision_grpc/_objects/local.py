@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from vision_grpc._objects.object import ObjectInfo
+from vision_grpc._objects.object import ObjectInfo, short, split_uri
 
 _NAME_BYTES = 1024  # https://cloud.google.com/storage/docs/objects#naming
 _PART_BYTES = 255  # what ext4, XFS, APFS and NTFS hold in one path component
@@ -56,7 +56,7 @@ class LocalObjects:
         self._roots = {bucket: Path(directory).resolve() for bucket, directory in buckets.items()}
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        bucket, name = _parse(prefix)
+        bucket, name = split_uri(prefix)
         root = self._root(bucket)
         folder, start = _split(name)
         if folder:
@@ -86,23 +86,15 @@ class LocalObjects:
             raise FileNotFoundError(f"There is no bucket {bucket!r}; the known ones are {sorted(self._roots)}.") from None
 
     def _path(self, uri: str) -> Path:
-        bucket, name = _parse(uri)
+        bucket, name = split_uri(uri)
         root = self._root(bucket)
         if reason := _unusable(name):
-            raise PermissionError(f"{_short(uri)} is refused: {reason}.")
+            raise PermissionError(f"{short(uri)} is refused: {reason}.")
         path = root / name
         # The parent is resolved too because a write replaces a link at the end of the path instead of following it.
         if not (path.resolve().is_relative_to(root) and path.parent.resolve().is_relative_to(root)):
             raise PermissionError(f"{uri} is refused: it leaves its bucket through a symbolic link.")
         return path
-
-
-def _parse(uri: str) -> tuple[str, str]:
-    scheme, _, rest = uri.partition("://")
-    bucket, _, name = rest.partition("/")
-    if scheme != "gs" or not bucket:
-        raise PermissionError(f"{_short(uri)} is refused: it is not of the form gs://bucket/name.")
-    return bucket, name
 
 
 def _unusable(name: str) -> str | None:
@@ -122,10 +114,6 @@ def _unusable(name: str) -> str | None:
     if _UNFINISHED.fullmatch(name.rpartition("/")[2]):
         return "such names are kept for unfinished writes"
     return None
-
-
-def _short(uri: str) -> str:
-    return repr(uri if len(uri) <= 200 else uri[:200] + "…")
 
 
 def _split(prefix: str) -> tuple[str, str]:

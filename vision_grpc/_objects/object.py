@@ -49,3 +49,17 @@ class TakesFiles(Protocol):
     def write_file(self, uri: str, path: Path, content_type: str = "application/octet-stream") -> None:
         """As `Objects.write`, of the content of the file at path."""
         ...
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """The bucket and the object's name in a gs:// URI. Raises PermissionError for anything else."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, name = rest.partition("/")
+    if scheme != "gs" or not bucket:
+        raise PermissionError(f"{short(uri)} is refused: it is not of the form gs://bucket/name.")
+    return bucket, name
+
+
+def short(uri: str) -> str:
+    """The URI in quotes, cut where it is too long for a sentence."""
+    return repr(uri if len(uri) <= 200 else uri[:200] + "…")
