@@ -58,6 +58,7 @@
     const kept = `${count(shown.length)} ${noun(shown.length, "picture")}`;
     const all = shown.length === results.length ? "" : ` that fit (${count(results.length)} in all)`;
     byId("status").textContent = range + kept + all;
+    main.setAttribute("aria-busy", "false");
   }
 
   function filter() {
@@ -143,6 +144,7 @@
   function listen() {
     let typed = 0;
     byId("query").addEventListener("input", () => {
+      byId("results").setAttribute("aria-busy", "true"); // What is shown answers an earlier search until `render`.
       clearTimeout(typed);
       typed = setTimeout(filter, 80);
     });
