@@ -417,7 +417,7 @@ def test_wait_timeout_says_how_to_resume(serve: Serve, make_client: MakeClient) 
     assert (error.name, error.names) == (operation.name, (operation.name,))
     assert error.metadata is not None
     assert v1.OperationMetadata.State.Name(error.metadata.state) == "RUNNING"
-    assert error.last_error is not None
+    assert isinstance(error.last_error, CallError)
     assert (error.last_error.code, error.last_error.message) == (grpc.StatusCode.INTERNAL, "Oh.")
     server.faults.clear()
     assert client.wait_operation(error.name).output_config.gcs_destination.uri == OUT

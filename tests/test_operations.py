@@ -250,6 +250,19 @@ def test_a_wait_outlives_a_token_server_that_is_busy() -> None:
         wait_for(Stage(), AuthError("revoked"))
 
 
+def test_a_wait_that_a_busy_token_server_outlasts_says_so() -> None:
+    """Where a wait ends for want of a token, WaitTimeout tells that no poll was sent, and why."""
+    busy = AuthError("the token server is busy", transient=True)
+    stage = Stage()
+    waits = waits_for(stage, [NAME], lists=False, timeout=0)
+    with pytest.raises(WaitTimeout, match="the last poll said: the token server is busy") as one:
+        wait_for(Stage(), busy, timeout=0)
+    assert stage.play(waits.round(), busy) == []
+    with pytest.raises(WaitTimeout, match="the last poll said: the token server is busy") as several:
+        stage.play(waits.round())
+    assert one.value.last_error is several.value.last_error is busy
+
+
 def test_retry_info_delays_a_poll() -> None:
     """A poll's RetryInfo is obeyed."""
     from .test_calls import retry_after
@@ -268,7 +281,7 @@ def test_the_deadline_ends_a_wait() -> None:
     assert stage.now == 50.0
     assert (error.name, error.names) == (NAME, (NAME,))
     assert error.metadata == v1.OperationMetadata(state="RUNNING")
-    assert error.last_error is not None
+    assert isinstance(error.last_error, CallError)
     assert (error.last_error.code, error.last_error.message) == (grpc.StatusCode.INTERNAL, "Oh.")
     assert f"resume with wait_operation('{NAME}')" in str(error)
 

@@ -22,7 +22,7 @@ from vision_grpc._gen.google.longrunning.operations_pb2 import (
     ListOperationsRequest,
 )
 from vision_grpc.auth import Auth
-from vision_grpc.config import DEFAULT_UNIVERSE, VERSIONS, Polling, Retry, Target
+from vision_grpc.config import DEFAULT_UNIVERSE, VERSIONS, Polling, Retry, Target, limit_of
 from vision_grpc.errors import CallError, ConfigError, VisionError
 from vision_grpc.requests import async_request, batch_request, check_place, check_request
 
@@ -212,7 +212,7 @@ class BaseClient:
     ) -> Flow[v1.Operation]:
         request: Any = async_request(self._door, requests, output_config, parent, labels)
         if self.target.location is not None:
-            request = yield from self._locate(request)
+            request, timeout = yield from self._locate(request, timeout)
         check_request(request, endpoint_location=self.target.location)
         method = annotator(self.version, "AsyncBatchAnnotateImages")
         operation: v1.Operation = yield from call(self._context, method, request, timeout=timeout, metadata=metadata)
@@ -231,22 +231,31 @@ class BaseClient:
         return self._send("AsyncBatchAnnotateImages", request, timeout, metadata, replace(self._context.retry, attempts=1))
 
     def _send(self, method: str, request: Any, timeout: float | None, metadata: Metadata, retry: Retry | None = None) -> Flow[Any]:
-        request = yield from self._locate(request)
+        request, timeout = yield from self._locate(request, timeout)
         check_place(request, self.target.location)
         return (yield from call(self._context, annotator(self.version, method), request, timeout=timeout, metadata=metadata, retry=retry))
 
-    def _locate(self, request: Any) -> Flow[Any]:
-        """The request, where it has no parent a copy with the client's location as its parent: the caller's own stays as it is."""
+    def _locate(self, request: Any, timeout: float | None) -> Flow[tuple[Any, float | None]]:
+        """The request, where it has no parent a copy with the client's location as its parent, and what is then left of `timeout`.
+
+        The caller's own request stays as it is.
+        """
         location = self.target.location
         if location is None or "parent" not in request.DESCRIPTOR.fields_by_name or request.parent:
-            return request
-        project = self._project or (yield Identify())
+            return request, timeout
+        project = self._project
+        if not project:
+            timeout = limit_of(timeout)
+            began = self._context.clock()
+            project = yield Identify(timeout)
+            if timeout is not None:
+                timeout = max(0.0, timeout - (self._context.clock() - began))
         if not project:
             raise ConfigError(f"location {location!r} needs a project to name in parent: pass project= or parent=")
         located = type(request)()
         located.CopyFrom(request)
         located.parent = f"projects/{project}/locations/{location}"
-        return located
+        return located, timeout
 
     def _get(self, operation: v1.Operation | str, timeout: float | None, metadata: Metadata) -> Flow[v1.Operation]:
         request = GetOperationRequest(name=_operations.operation_name(_ours(operation)))

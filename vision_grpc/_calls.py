@@ -77,7 +77,9 @@ class Sleep:
 
 @dataclass(slots=True)
 class Identify:
-    """Find out which project the credentials belong to; its ID or None is sent back."""
+    """Find out within `timeout` seconds which project the credentials belong to; its ID or None is sent back."""
+
+    timeout: float | None
 
 
 @dataclass(slots=True)

@@ -111,7 +111,7 @@ class Poll:
     failures: int = 0
     renewed: bool = False
     metadata: OperationMetadata | None = None
-    last_error: CallError | None = None
+    last_error: CallError | AuthError | None = None
 
     def saw(self, operation: v1.Operation) -> None:
         self.polls += 1
@@ -176,6 +176,7 @@ def wait(
             if not error.transient:
                 raise
             state.failures += 1
+            state.last_error = error
             pause = context.retry.bound(state.failures)
         except grpc.RpcError as failure:
             if method is WAIT and failure.code() is grpc.StatusCode.UNIMPLEMENTED:

@@ -82,6 +82,8 @@ class Waits:
             self._unauthorised += 1
             later = clock() + self.context.retry.bound(self._unauthorised)
             self._due = [(later, name) for name in self._pending]
+            for poll in self._pending.values():
+                poll.last_error = error
             # What has ended is handed over first; where the credentials are bad for good, the next round says so.
             if not error.transient and not ended:
                 raise

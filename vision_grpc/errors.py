@@ -188,7 +188,7 @@ class WaitTimeout(VisionError, TimeoutError):
         name: The operation's name; of several, the first in the order of `names`.
         names: All operations that were still running.
         metadata: The last OperationMetadata seen, None where none was.
-        last_error: The CallError of the last poll, None where it succeeded.
+        last_error: The CallError of the last poll, or the AuthError that kept it from being sent; None where it succeeded.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class WaitTimeout(VisionError, TimeoutError):
         names: Sequence[str],
         timeout: float,
         metadata: v1.OperationMetadata | v1p4beta1.OperationMetadata | None = None,
-        last_error: CallError | None = None,
+        last_error: CallError | AuthError | None = None,
     ) -> None:
         self.name = names[0]
         self.names = tuple(names)

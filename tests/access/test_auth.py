@@ -19,7 +19,7 @@ from google.auth import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 
-from vision_grpc import AsyncClient, AuthError, CallError, Client, ConfigError, Polling, v1
+from vision_grpc import AsyncClient, AuthError, CallError, Client, ConfigError, Polling, WaitTimeout, v1
 from vision_grpc.auth import SCOPES, Auth
 from vision_grpc.emulator import Emulator, Fault
 from vision_grpc.emulator.tls import Authority
@@ -29,6 +29,8 @@ from .tokens import EMAIL, Answer, Keys, TokenServer
 
 MakeInfo = Callable[..., dict[str, Any]]
 MakeClient = Callable[..., Client]
+
+PHOTO = {"image": {"source": {"image_uri": "gs://photos/a.png"}}, "features": [{"type": v1.Feature.Type.TEXT_DETECTION}]}
 
 
 def settings(vision: Emulator, **more: Any) -> dict[str, Any]:
@@ -315,16 +317,39 @@ def test_unreachable_token_server(info: MakeInfo, explicit: Callable[..., Any], 
     assert isinstance(caught.value.__cause__, exceptions.TransportError)
 
 
+@pytest.mark.parametrize(
+    ("use", "kind"),
+    [
+        (lambda client: client.get_operation("operations/1", timeout=0.2), AuthError),
+        (lambda client: client.async_batch_annotate([PHOTO], "gs://out/", timeout=0.2), AuthError),
+        (lambda client: client.batch_annotate_images([PHOTO], timeout=0.2), AuthError),
+        (lambda client: client.wait_operation("operations/1", timeout=0.2), WaitTimeout),
+        (lambda client: list(client.wait_operations(["operations/1"], timeout=0.2)), WaitTimeout),
+        (lambda client: list(client.wait_operations([f"operations/{n}" for n in range(5)], timeout=0.2)), WaitTimeout),
+    ],
+    ids=["get", "submit", "annotate", "wait", "wait for one of many", "wait for many"],
+)
 def test_stalled_token_server_keeps_to_the_call_timeout(
-    vision: Emulator, token_server: TokenServer, info: MakeInfo, explicit: Callable[..., Any], make_client: MakeClient
+    use: Callable[[Client], Any],
+    kind: type[Exception],
+    vision: Emulator,
+    token_server: TokenServer,
+    info: MakeInfo,
+    explicit: Callable[..., Any],
+    make_client: MakeClient,
 ) -> None:
-    """A token server that does not answer uses up the call's own time and no more; nothing was sent."""
+    """A token server that does not answer uses up the caller's own time and no more, also where it is asked for a project.
+
+    Nothing was sent. A wait, which ends by its deadline, tells of the token.
+    """
     token_server.gate.clear()
-    client = make_client(**settings(vision, credentials=explicit(info("authorized_user"))))
+    client = make_client(**settings(vision, credentials=explicit(info("authorized_user")), location="eu"))
     began = time.monotonic()
-    with pytest.raises(AuthError) as caught:
-        client.get_operation("operations/1", timeout=0.2)
-    assert caught.value.transient
+    with pytest.raises(kind) as caught:
+        use(client)
+    failure = caught.value.last_error if isinstance(caught.value, WaitTimeout) else caught.value
+    assert isinstance(failure, AuthError)
+    assert failure.transient
     # Well before the 60 s after which this token server lets go by itself.
     assert time.monotonic() - began < 30
     assert vision.calls == []

@@ -47,7 +47,7 @@ class AsyncTransport(TransportBase):
             return await self._connect(step.timeout)
         elif isinstance(step, Identify):
             self._open()
-            await self.auth.aheaders()
+            await self.auth.aheaders(step.timeout)
             return self.auth.project
         elif isinstance(step, Reauthenticate):
             self.auth.forget(self._refused)

@@ -78,7 +78,7 @@ class Transport(TransportBase):
             return self._connect(step.timeout)
         elif isinstance(step, Identify):
             self._open()
-            self.auth.headers()
+            self.auth.headers(step.timeout)
             return self.auth.project
         elif isinstance(step, Reauthenticate):
             self.auth.forget(self._refused)
@@ -158,10 +158,13 @@ class Transport(TransportBase):
 
     def _gather(self, calls: Sequence[Call]) -> list[Any]:
         self._open()
-        authentication = self.auth.headers()
+        began = time.monotonic()
+        authentication = self.auth.headers(max((call.timeout for call in calls if call.timeout is not None), default=None))
         try:
             futures = [
-                self._callable(call).future(call.request, timeout=call.timeout, metadata=self._metadata(call, authentication))
+                self._callable(call).future(
+                    call.request, timeout=rest(call.timeout, began), metadata=self._metadata(call, authentication)
+                )
                 for call in calls
             ]
         except ValueError:
