@@ -1,6 +1,7 @@
 """Operations, driven by hand: names, ends, and waiting for one and for many of them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -129,6 +130,14 @@ def test_a_response_that_is_not_ours() -> None:
     operation.response.value = b"\xff\xff"
     with pytest.raises(CallError, match="damaged") as caught:
         outcome_of(operation)
+    assert caught.value.code is grpc.StatusCode.DATA_LOSS
+
+
+@pytest.mark.parametrize("response", [{}, {"response": {}}], ids=["none", "empty"])
+def test_an_operation_that_is_done_and_tells_nothing(response: Any) -> None:
+    """A finished operation without response and error is DATA_LOSS, never a response of None."""
+    with pytest.raises(CallError, match="neither a response nor an error") as caught:
+        outcome_of(v1.Operation(name=NAME, done=True, **response))
     assert caught.value.code is grpc.StatusCode.DATA_LOSS
 
 
@@ -346,6 +355,19 @@ def test_on_progress_receives_metadata() -> None:
     seen: list[Any] = []
     wait_for(Stage(), v1.Operation(name=NAME), running(), finished(), on_progress=seen.append)
     assert [v1.OperationMetadata.State.Name(metadata.state) for metadata in seen] == ["RUNNING", "DONE"]
+
+
+async def _awaited(metadata: object) -> None:
+    raise AssertionError("nobody awaits this")
+
+
+@pytest.mark.parametrize("on_progress", ["print", 5, _awaited, partial(_awaited)])
+def test_what_cannot_be_told_of_progress(on_progress: Any) -> None:
+    """What cannot be called, or would have to be awaited, is refused before anything is asked."""
+    stage = Stage()
+    with pytest.raises(ConfigError, match="on_progress must be a plain function"):
+        wait_for(stage, on_progress=on_progress)
+    assert stage.steps == []
 
 
 def test_an_error_of_on_progress_reaches_the_caller() -> None:

@@ -54,6 +54,7 @@ def operation_response(operation: v1.Operation) -> ImagesResponse:
     Raises:
         OperationFailed: The operation ended with an error.
         ConfigError: It still runs.
+        CallError: The response is damaged or missing; DATA_LOSS.
     """
     response: ImagesResponse = _operations.outcome_of(_ours(operation))
     return response

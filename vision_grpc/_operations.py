@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -87,7 +88,7 @@ def outcome_of(operation: Any) -> Any:
     Raises:
         OperationFailed: It ended with an error.
         ConfigError: It is not finished, or its response is of a foreign type.
-        CallError: Its response is damaged.
+        CallError: Its response is damaged or missing; DATA_LOSS.
     """
     if operation.HasField("error"):
         raise OperationFailed(
@@ -99,7 +100,12 @@ def outcome_of(operation: Any) -> Any:
         )
     if not operation.done:
         raise ConfigError(f"operation {operation.name} still runs: wait for it with wait_operation")
-    return unpack(operation.response)
+    response = unpack(operation.response)
+    if response is None:
+        raise CallError(
+            method=GET.name, code=grpc.StatusCode.DATA_LOSS, message="the operation is done, with neither a response nor an error"
+        )
+    return response
 
 
 @dataclass(slots=True)
@@ -146,13 +152,18 @@ def wait(
     """Waits for one operation to be done; polls that fail with a transient code only delay it. A `timeout` of 0 asks once.
 
     Raises:
-        ConfigError: `timeout` is no time, or the name no operation's.
+        ConfigError: `timeout` is no time, the name no operation's, or `on_progress` no plain function.
         WaitTimeout: `timeout` seconds passed.
         CallError: A poll failed for good (NOT_FOUND, PERMISSION_DENIED and their like).
         AuthError: No usable credentials.
     """
     timeout = limit_of(timeout)
     state = Poll(operation_name(operation))
+    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
+        # Nobody would await what a coroutine function returns.
+        raise ConfigError(
+            f"on_progress must be a plain function of the metadata, which is called and not awaited, not {on_progress!r:.200}"
+        )
     if isinstance(operation, Message) and operation.done:
         return operation
     deadline = None if timeout is None else context.clock() + timeout

@@ -73,13 +73,13 @@ class Client(BaseClient):
             operation: The operation, or its name in any of the four shapes that the service uses.
             timeout: Seconds, 0 to ask once, None to wait as long as it takes.
             polling: In place of the client's.
-            on_progress: Called with the OperationMetadata after every poll that brings one.
+            on_progress: Called, not awaited, with the OperationMetadata after every poll that brings one.
             metadata: Further gRPC metadata.
 
         Raises:
             OperationFailed: The operation ended with an error or was cancelled.
             WaitTimeout: `timeout` passed; the operation still runs, and waiting again resumes.
-            CallError: A poll failed for good, for instance with NOT_FOUND.
+            CallError: A poll failed for good, for instance with NOT_FOUND, or the response is damaged or missing.
             AuthError: No usable credentials.
         """
         return run(self._wait(operation, timeout, polling, on_progress, metadata), self._transport.perform)

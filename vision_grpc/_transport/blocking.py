@@ -162,9 +162,7 @@ class Transport(TransportBase):
         authentication = self.auth.headers(max((call.timeout for call in calls if call.timeout is not None), default=None))
         try:
             futures = [
-                self._callable(call).future(
-                    call.request, timeout=rest(call.timeout, began), metadata=self._metadata(call, authentication)
-                )
+                self._callable(call).future(call.request, timeout=rest(call.timeout, began), metadata=self._metadata(call, authentication))
                 for call in calls
             ]
         except ValueError:
