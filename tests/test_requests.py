@@ -391,6 +391,10 @@ def test_a_mapping_that_does_not_fit(item: Any, words: str) -> None:
         (v1, (5, OUT, None, None), "requests must be several AnnotateImageRequests"),
         (v1, (URI, OUT, None, None), "requests must be several AnnotateImageRequests"),
         (v1, (mapping(), OUT, None, None), "requests must be several AnnotateImageRequests"),
+        (v1, (v1.AnnotateImageRequest(), OUT, None, None), "requests must be several AnnotateImageRequests"),
+        (v1, (v1.AnnotateImageRequest(), None, "projects/p", None), "requests must be several AnnotateImageRequests"),
+        (v1, (vision.AnnotateImageRequest(), OUT, None, None), "requests must be several AnnotateImageRequests"),
+        (v1, ({"requests": [], "output_config": {}}, None, None, None), "requests must be several AnnotateImageRequests"),
         (v1, ([mapping()], None, None, None), "output_config is missing"),
         (v1, ([mapping()], 5, None, None), "output_config must be of type OutputConfig or a mapping of its fields, not int"),
         (
@@ -407,6 +411,7 @@ def test_a_mapping_that_does_not_fit(item: Any, words: str) -> None:
         (v1, (whole(), None, "projects/p", None), "set parent and labels in it"),
         (v1, (whole(), None, None, {"a": "b"}), "set parent and labels in it"),
         (v1, (v1.BatchAnnotateImagesRequest(), None, None, None), "requests must be of type AsyncBatchAnnotateImagesRequest, not Batch"),
+        (v1, (v1.BatchAnnotateImagesRequest(), OUT, None, None), "requests must be of type AsyncBatchAnnotateImagesRequest, not Batch"),
         (v1p4beta1, ([mapping()], OUT, "projects/p", None), "parent: google.cloud.vision.v1p4beta1 has no such field; use version='v1'"),
         (v1p4beta1, ([mapping()], OUT, None, {"a": "b"}), "labels: google.cloud.vision.v1p4beta1 has no such field; use version='v1'"),
     ],
@@ -437,6 +442,14 @@ def test_v1p1beta1_has_no_methods_for_files() -> None:
     )
 
 
+@pytest.mark.parametrize("requests", [None, {}, v1.AnnotateFileRequest()])
+def test_what_are_not_several_requests_for_files(requests: Any) -> None:
+    """The sentence names what is wanted, and no helper that makes something else."""
+    assert refused(lambda: batch_request(v1, "BatchAnnotateFiles", "AnnotateFileRequest", requests, None, None)) == (
+        "requests must be several AnnotateFileRequests; write [request] for one"
+    )
+
+
 @pytest.mark.parametrize(("count", "size", "lengths"), [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (7, 3, [3, 3, 1]), (2001, 2000, [2000, 1])])
 def test_split_requests(count: int, size: int, lengths: list[int]) -> None:
     """Any number of requests is cut, in order, into lists of at most the size."""
@@ -452,7 +465,13 @@ def test_split_requests_reads_no_further_than_it_must() -> None:
     assert next(source) == 2
 
 
-@pytest.mark.parametrize("size", [0, -1, 2001])
-def test_split_requests_refuses_other_sizes(size: int) -> None:
-    """A size beyond the service's limits is refused."""
+@pytest.mark.parametrize("size", [0, -1, 2001, 2.5, "2", None])
+def test_split_requests_refuses_other_sizes(size: Any) -> None:
+    """A size beyond the service's limits is refused, and one that is no whole number."""
     assert "between 1 and 2000" in refused(lambda: list(split_requests([1], size)))
+
+
+def test_split_requests_refuses_what_is_not_several() -> None:
+    """What cannot be gone through is refused."""
+    unsound: Any = 5
+    assert "requests must be several, as a list, not int" in refused(lambda: list(split_requests(unsound)))

@@ -14,9 +14,10 @@ from vision_grpc.errors import ConfigError
 _M = TypeVar("_M", bound=Message)
 
 
-def is_message(value: object) -> bool:
-    """Whether `value` is a protobuf message, of any package, or proto-plus's wrapper of one."""
-    return isinstance(value, Message) or hasattr(value, "_pb")
+def kind_of(value: object) -> str | None:
+    """The name, without its package, of the protobuf message or proto-plus's wrapper of one that `value` is; None for all else."""
+    value = getattr(value, "_pb", value)
+    return value.DESCRIPTOR.name if isinstance(value, Message) else None
 
 
 def adopt(value: object, message_class: type[_M], where: str) -> _M:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf.message import Message
 
 from vision_grpc import v1
-from vision_grpc._adopt import adopt, is_message
+from vision_grpc._adopt import adopt, kind_of
 from vision_grpc._wire import all_alike, all_good, all_plain, image_requests_of
 from vision_grpc.errors import ConfigError
 
@@ -128,8 +128,9 @@ def image_requests(
 
 def split_requests(requests: Iterable[_T], size: int = MAX_IMAGES) -> Iterator[list[_T]]:
     """Cuts any number of images, in order, into lists of at most `size` (1 to 2,000), reading no further than it must."""
-    if not 1 <= size <= MAX_IMAGES:
-        raise ConfigError(f"size must be between 1 and {MAX_IMAGES}, not {size}")
+    if not isinstance(size, int) or not 1 <= size <= MAX_IMAGES:
+        raise ConfigError(f"size must be a whole number between 1 and {MAX_IMAGES}, not {size!r}")
+    _check_several(requests, "requests")
     iterator = iter(requests)
     while part := list(islice(iterator, size)):
         yield part
@@ -266,17 +267,16 @@ def async_request(
     request: AsyncRequest
     if type(requests) is door.AsyncBatchAnnotateImagesRequest and (output_config, parent, labels) == (None, None, None):
         return requests  # type: ignore[return-value]  # as adopt() would
-    if not is_message(requests):
-        if output_config is None:
-            raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
-        request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
-        if isinstance(output_config, str):
-            output_config = {"gcs_destination": {"uri": output_config}}
-        request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))
-        return request
-    if output_config is not None:
-        raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")
     request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
+    if kind_of(requests) is not None:
+        if output_config is not None:
+            raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")
+        return request
+    if output_config is None:
+        raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
+    if isinstance(output_config, str):
+        output_config = {"gcs_destination": {"uri": output_config}}
+    request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))
     return request
 
 
@@ -296,13 +296,16 @@ def batch_request(
     message_class = getattr(door, f"{method}Request", None)
     if message_class is None:
         raise ConfigError(f"{door.__name__.rpartition('.')[2]} has no {method}; use version='v1'")
-    if is_message(requests):
+    item_class = getattr(door, item_name)
+    kind = kind_of(requests)
+    if kind not in (None, item_name):
+        request = adopt(requests, message_class, "requests")
         if parent is not None or labels is not None:
             raise ConfigError(f"requests is a whole {method}Request already: set parent and labels in it")
-        return adopt(requests, message_class, "requests")
-    if isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
-        raise ConfigError(f"requests must be several {item_name}s; image_requests(uris, features) makes them")
-    item_class = getattr(door, item_name)
+        return request
+    if kind is not None or isinstance(requests, str | bytes | Mapping) or not isinstance(requests, Iterable):
+        way = "image_requests(uris, features) makes them" if item_name == "AnnotateImageRequest" else "write [request] for one"
+        raise ConfigError(f"requests must be several {item_name}s; {way}")
     request = message_class()
     items = list(requests)
     if {*map(type, items)} != {item_class}:
