@@ -368,6 +368,14 @@ def test_a_version_without_parent_has_no_place_for_a_location() -> None:
             mapping(image_context={"lat_long_rect": {"min_lat_lng": {"lat": 1.0}}}),
             "requests[1].image_context.lat_long_rect.min_lat_lng: LatLng has no field 'lat'; did you mean 'latitude'?",
         ),
+        (
+            mapping(image_context={"language_hints": "de"}),
+            "requests[1].image_context.language_hints must be several strings, as ['de'], not one",
+        ),
+        (
+            mapping(image_context={"text_detection_params": {"advanced_ocr_options": "legacy_layout"}}),
+            "requests[1].image_context.text_detection_params.advanced_ocr_options must be several strings, as ['legacy_layout'], not one",
+        ),
         (mapping(features=["text"]), "requests[1].features[0] must be of type Feature or a mapping of its fields, not str"),
         (mapping(features={"type": 5}), "requests[1].features must be several of type Feature, not dict"),
         (mapping(features=[{"type": "TEXT"}]), "requests[1].features[0].type does not take 'TEXT'"),

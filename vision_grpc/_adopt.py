@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -41,11 +42,37 @@ def adopt(value: object, message_class: type[_M], where: str) -> _M:
                 f"{where}: the {value.DESCRIPTOR.full_name} does not convert to {message_class.DESCRIPTOR.full_name}"
             ) from error
     if isinstance(value, Mapping):
+        _refuse_lone_strings(value, message_class, where)
         try:
             return message_class(**value)
         except (TypeError, ValueError) as error:
             return _build(value, message_class, where, error)
     raise ConfigError(f"{where} must be of type {message_class.DESCRIPTOR.name} or a mapping of its fields, not {type(value).__name__}")
+
+
+@cache
+def _lists_of_strings(message_class: type[Message]) -> Mapping[str, type[Message] | None]:
+    """The fields that are lists of strings, with None, and those that hold such fields further down, with their class."""
+    fields: dict[str, type[Message] | None] = {}
+    for field in message_class.DESCRIPTOR.fields:
+        if field.is_repeated:
+            if field.type == field.TYPE_STRING:
+                fields[field.name] = None
+        elif field.message_type is not None:
+            child: type[Message] = GetMessageClass(field.message_type)  # type: ignore[arg-type]
+            if _lists_of_strings(child):
+                fields[field.name] = child
+    return fields
+
+
+def _refuse_lone_strings(value: Mapping[Any, Any], message_class: type[Message], where: str) -> None:
+    """protobuf would take the string for the list of its characters: two language hints, "d" and "e", for "de"."""
+    for name, child in _lists_of_strings(message_class).items():
+        item = value.get(name)
+        if child is None and isinstance(item, str):
+            raise ConfigError(f"{where}.{name} must be several strings, as [{item!r:.200}], not one")
+        if child is not None and isinstance(item, Mapping):
+            _refuse_lone_strings(item, child, f"{where}.{name}")
 
 
 def _build(value: Mapping[Any, Any], message_class: type[_M], where: str, cause: Exception) -> _M:
