@@ -51,7 +51,7 @@ def adopt(value: object, message_class: type[_M], where: str) -> _M:
 
 
 @cache
-def _lists_of_strings(message_class: type[Message]) -> Mapping[str, type[Message] | None]:
+def _lists_of_strings(message_class: Any) -> Mapping[str, type[Message] | None]:
     """The fields that are lists of strings, with None, and those that hold such fields further down, with their class."""
     fields: dict[str, type[Message] | None] = {}
     for field in message_class.DESCRIPTOR.fields:

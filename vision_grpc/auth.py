@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vision_grpc.config import DEFAULT_UNIVERSE
@@ -84,8 +85,11 @@ class Auth:
             raise ConfigError("api_key must be the key's printable ASCII characters, without spaces")
         if quota_project is not None and not _sendable(quota_project):
             raise ConfigError(f"quota_project must be a project's ID or number, not {quota_project!r}")
-        if credentials is not None and not (hasattr(credentials, "apply") and hasattr(credentials, "refresh")):
-            raise ConfigError(f"credentials must be google.auth.credentials.Credentials, not {type(credentials).__name__}")
+        if credentials is not None and not _are_credentials(credentials):
+            kind = credentials if isinstance(credentials, type) else type(credentials)
+            name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+            what = f"the class {name} itself" if kind is credentials else name
+            raise ConfigError(f"credentials must be google.auth.credentials.Credentials, not {what}")
         self.project: str | None = None
         self._credentials = credentials
         self._quota_project = quota_project
@@ -306,6 +310,12 @@ class Auth:
         failure = AuthError(sentence, transient=transient)
         failure.__cause__ = cause
         return failure
+
+
+def _are_credentials(value: object) -> bool:
+    """Whether `value` has what google-auth's credentials have. Those of google.auth.aio, whose methods are coroutines, have not."""
+    methods = [getattr(value, name, None) for name in ("apply", "refresh")]
+    return not isinstance(value, type) and all(callable(method) and not iscoroutinefunction(method) for method in methods)
 
 
 def _sendable(text: object, also: str = "") -> bool:

@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from google.auth import exceptions
+from google.auth.aio.credentials import StaticCredentials
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 
@@ -144,11 +145,13 @@ def test_api_key_travels_alone(vision: Emulator, make_client: MakeClient) -> Non
         ({"api_key": "a key\n"}, "api_key must be"),
         ({"api_key": b"a-key"}, "api_key must be"),
         ({"quota_project": "a project\n"}, "quota_project must be"),
-        ({"credentials": "a-token"}, "not str"),
+        ({"credentials": "a-token"}, "not str$"),
+        ({"credentials": AnonymousCredentials}, "not the class google.auth.credentials.AnonymousCredentials itself"),
+        ({"credentials": StaticCredentials("a-token")}, "not google.auth.aio.credentials.StaticCredentials"),  # type: ignore[no-untyped-call]
     ],
 )
 def test_identities_that_are_refused(wrong: dict[str, Any], words: str, make_client: MakeClient) -> None:
-    """Two identities, and what cannot be sent, are refused when the client is made."""
+    """Two identities, what cannot be sent, and google-auth's coroutines, which would send nothing, are refused when the client is made."""
     with pytest.raises(ConfigError, match=words):
         make_client(endpoint="localhost:1", **wrong)
 
