@@ -42,7 +42,8 @@ def adopt(value: object, message_class: type[_M], where: str) -> _M:
                 f"{where}: the {value.DESCRIPTOR.full_name} does not convert to {message_class.DESCRIPTOR.full_name}"
             ) from error
     if isinstance(value, Mapping):
-        _refuse_lone_strings(value, message_class, where)
+        kind: Any = message_class  # to mypy a class with __eq__ and no __hash__ is unhashable itself
+        _refuse_lone_strings(value, _lists_of_strings(kind), where)
         try:
             return message_class(**value)
         except (TypeError, ValueError) as error:
@@ -51,28 +52,28 @@ def adopt(value: object, message_class: type[_M], where: str) -> _M:
 
 
 @cache
-def _lists_of_strings(message_class: Any) -> Mapping[str, type[Message] | None]:
-    """The fields that are lists of strings, with None, and those that hold such fields further down, with their class."""
-    fields: dict[str, type[Message] | None] = {}
+def _lists_of_strings(message_class: Any) -> Mapping[str, Any]:
+    """The fields that are lists of strings, each with None, and those that hold such fields further down, with a mapping of these."""
+    fields: dict[str, Any] = {}
     for field in message_class.DESCRIPTOR.fields:
         if field.is_repeated:
             if field.type == field.TYPE_STRING:
                 fields[field.name] = None
         elif field.message_type is not None:
-            child: type[Message] = GetMessageClass(field.message_type)  # type: ignore[arg-type]
-            if _lists_of_strings(child):
-                fields[field.name] = child
+            child: Any = GetMessageClass(field.message_type)
+            if below := _lists_of_strings(child):
+                fields[field.name] = below
     return fields
 
 
-def _refuse_lone_strings(value: Mapping[Any, Any], message_class: type[Message], where: str) -> None:
+def _refuse_lone_strings(value: Mapping[Any, Any], lists: Mapping[str, Any], where: str) -> None:
     """protobuf would take the string for the list of its characters: two language hints, "d" and "e", for "de"."""
-    for name, child in _lists_of_strings(message_class).items():
+    for name, below in lists.items():
         item = value.get(name)
-        if child is None and isinstance(item, str):
+        if below is None and isinstance(item, str):
             raise ConfigError(f"{where}.{name} must be several strings, as [{item!r:.200}], not one")
-        if child is not None and isinstance(item, Mapping):
-            _refuse_lone_strings(item, child, f"{where}.{name}")
+        if below is not None and isinstance(item, Mapping):
+            _refuse_lone_strings(item, below, f"{where}.{name}")
 
 
 def _build(value: Mapping[Any, Any], message_class: type[_M], where: str, cause: Exception) -> _M:
