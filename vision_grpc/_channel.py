@@ -83,6 +83,9 @@ class ChannelSettings:
             # Retries are this package's: core's own, configurable from DNS, would repeat a submit blindly.
             ("grpc.enable_retries", 0),
         ]
+        if not self.target.secure:
+            # An emulator is near. A proxy of the environment, which gRPC would take even to 127.0.0.1, does not lead to it.
+            arguments.append(("grpc.enable_http_proxy", 0))
         if self.keepalive is not None:
             arguments += [
                 ("grpc.keepalive_time_ms", int(self.keepalive * 1000)),

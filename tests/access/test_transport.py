@@ -203,6 +203,15 @@ def test_channel_arguments() -> None:
     assert "grpc.keepalive_time_ms" not in dict(ChannelSettings(target=Target(address="localhost:1"), keepalive=None).arguments())
 
 
+def test_no_proxy_stands_before_an_emulator(emulator: Emulator, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An emulator is called directly where the environment names a proxy; a TLS endpoint is called as the environment says."""
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert make_client(emulator=emulator.target).async_batch_annotate([PHOTO], "gs://out/").name
+    assert "grpc.enable_http_proxy" not in dict(ChannelSettings(target=Target(address="localhost:1")).arguments())
+
+
 def test_request_over_the_size_limit(emulator: Emulator, make_client: MakeClient) -> None:
     """A request larger than max_message is not sent, once, and surely not accepted."""
     requests = image_requests([f"gs://photos/{number}.png" for number in range(100)], [v1.Feature.Type.TEXT_DETECTION])
