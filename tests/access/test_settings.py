@@ -1,9 +1,11 @@
 """Settings that no client can work with: each is refused in a sentence that names it, when the client is made."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import grpc
+import grpc.aio
 import pytest
 
 from vision_grpc import AsyncClient, AuthError, Client, ConfigError, Polling
@@ -52,8 +54,26 @@ def test_interceptors_of_the_other_api(emulator: Emulator) -> None:
         Client(emulator=emulator.target, interceptors=[Awaited()])
     with pytest.raises(ConfigError, match=r"interceptors must be a list of grpc\.aio's"):
         AsyncClient(emulator=emulator.target, interceptors=[Blocking()])
-    with grpc.insecure_channel(emulator.target) as channel, pytest.raises(ConfigError, match="give them to the channel"):
-        AsyncClient(channel=channel, interceptors=[Awaited()])
+
+    async def on_a_channel() -> None:
+        async with grpc.aio.insecure_channel(emulator.target) as channel:
+            AsyncClient(channel=channel, interceptors=[Awaited()])
+
+    with pytest.raises(ConfigError, match="give them to the channel"):
+        asyncio.run(on_a_channel())
+
+
+async def test_channels_of_the_other_api(emulator: Emulator) -> None:
+    """A Client takes no channel of grpc.aio and an AsyncClient no other, whose calls would block its loop; neither takes an address."""
+    with grpc.insecure_channel(emulator.target) as blocking:
+        async with grpc.aio.insecure_channel(emulator.target) as awaited:
+            unsound: Any = emulator.target
+            for kind, channel in ((Client, awaited), (Client, unsound)):
+                with pytest.raises(ConfigError, match=r"channel must be a grpc\.Channel, not "):
+                    kind(channel=channel)
+            for channel in (blocking, grpc.intercept_channel(blocking), unsound):
+                with pytest.raises(ConfigError, match=r"channel must be a grpc\.aio\.Channel, not "):
+                    AsyncClient(channel=channel)
 
 
 @pytest.mark.parametrize("beside", ["channel", "emulator"])

@@ -22,6 +22,7 @@ from vision_grpc.errors import AuthError, ConfigError
 class AsyncTransport(TransportBase):
     """Performs steps on a grpc.aio.Channel, one for each event loop that uses the client, opened at its first step."""
 
+    channel_kinds = (grpc.aio.Channel, grpc.Channel)
     interceptor_kinds = (grpc.aio.ClientInterceptor,)
 
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:

@@ -28,12 +28,18 @@ call's CPU time, and a connection may break between the look and the call anyway
 class TransportBase:
     """What both transports share: the metadata of a call."""
 
+    channel_kinds: tuple[type[Any], type[Any]]
+    """The kind of channel that is taken, beside what only behaves like one, and the other kind."""
     interceptor_kinds: tuple[type[Any], ...]
 
     def __init__(self, settings: ChannelSettings, auth: Auth, channel: Any, interceptors: Sequence[Any], user_agent: str | None) -> None:
         self.settings = settings
         self.auth = auth
         self.closed = False
+        kind, other = self.channel_kinds
+        if channel is not None and (isinstance(channel, other) or not hasattr(channel, "unary_unary")):
+            what = f"{type(channel).__module__}.{type(channel).__qualname__}".removeprefix("builtins.")
+            raise ConfigError(f"channel must be a {kind.__module__.partition('._')[0]}.Channel, not {what}")
         self._given = channel
         several = isinstance(interceptors, list | tuple)
         if not several or not all(isinstance(interceptor, self.interceptor_kinds) for interceptor in interceptors):

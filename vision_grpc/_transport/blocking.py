@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
+import grpc.aio
 
 from vision_grpc._calls import Call, Connect, Gather, Identify, Reauthenticate, Sleep, Step
 from vision_grpc._channel import ChannelSettings
@@ -45,6 +46,7 @@ channel that was given somebody else may."""
 class Transport(TransportBase):
     """Performs steps on a grpc.Channel, opened at the first of them. Safe to use from many threads."""
 
+    channel_kinds = (grpc.Channel, grpc.aio.Channel)
     interceptor_kinds = (
         grpc.UnaryUnaryClientInterceptor,
         grpc.UnaryStreamClientInterceptor,
