@@ -23,6 +23,7 @@ from google.oauth2.credentials import Credentials
 from vision_grpc import AsyncClient, AuthError, CallError, Client, ConfigError, Polling, WaitTimeout, v1
 from vision_grpc.auth import SCOPES, Auth
 from vision_grpc.emulator import Emulator, Fault
+from vision_grpc.emulator.rest.tokens import TOKEN
 from vision_grpc.emulator.tls import Authority
 
 from .conftest import KINDS
@@ -93,6 +94,30 @@ def test_each_kind_of_credentials(
     if kind == "external_account":
         assert token_server.received[0].fields["subject_token"] == "the-subject-token-77aa"
         assert token_server.received[0].fields["scope"].split() == list(SCOPES)
+
+
+def test_default_credentials_of_gcloud(
+    vision: Emulator, info: MakeInfo, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without any setting, what `gcloud auth application-default login` wrote is found."""
+    (tmp_path / "application_default_credentials.json").write_text(json.dumps(info("authorized_user")))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    list(make_client(**settings(vision)).list_operations())
+    assert carried(vision, "authorization") == ["Bearer a-token-1"]
+
+
+def test_default_credentials_of_a_google_machine(
+    vision: Emulator, serve: Callable[..., Emulator], make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing else is found, the metadata server gives the token, and the project of a location."""
+    machine = serve(rest_port=0).rest_url.removeprefix("http://")
+    monkeypatch.delenv("NO_GCE_CHECK")
+    monkeypatch.setenv("GCE_METADATA_IP", machine)
+    # Read from GCE_METADATA_HOST when the module is imported.
+    monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", machine)
+    make_client(**settings(vision, location="eu")).async_batch_annotate([PHOTO], "gs://out/")
+    assert carried(vision, "authorization") == [f"Bearer {TOKEN}"]
+    assert vision.calls[-1].message.parent == f"projects/{TOKEN}/locations/eu"
 
 
 def test_impersonation_by_an_external_account(
