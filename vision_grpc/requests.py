@@ -314,13 +314,16 @@ def batch_request(
     for name, value in (("parent", parent), ("labels", labels)):
         if value and name not in message_class.DESCRIPTOR.fields_by_name:
             raise ConfigError(f"{name}: {message_class.DESCRIPTOR.file.package} has no such field; use version='v1'")
-    try:
-        if parent:
+    if parent:
+        try:
             request.parent = parent
-        if labels:
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"parent must be a string as projects/PROJECT, not {parent!r:.200}") from error
+    if labels:
+        try:
             request.labels.update(labels)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"parent must be a string, and labels a mapping of strings to strings: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"labels must be a mapping of strings to strings, not {labels!r:.200}") from error
     return request
 
 
