@@ -1,8 +1,10 @@
 """google.longrunning.Operations: get, wait, list, cancel, delete, and operations over a restart."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -265,6 +267,22 @@ def test_operations_outlive_a_restart(serve: Serve, connect: Connect, tmp_path: 
     assert [o.name for o in again.list().operations] == [running, done.name]
 
 
+def test_page_tokens_outlive_a_restart(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """A page asked for after a restart goes on where the last one ended, also where an older operation was deleted."""
+    state = tmp_path / "operations.db"
+    server = serve(state=state)
+    raw = connect(server)
+    names = [raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(5)]
+    raw.delete(names.pop(0))
+    first = raw.list(page_size=2)
+    server.stop()
+    again = connect(serve(state=state))
+    late = again.submit(batch(["gs://in/a.png"], "gs://out/late/")).name
+    second = again.list(page_size=2, page_token=first.next_page_token)
+    assert [o.name for page in (first, second) for o in page.operations] == names[::-1]
+    assert [o.name for o in again.list().operations] == [late, *names[::-1]]
+
+
 def test_a_state_file_has_one_server(serve: Serve, tmp_path: Path) -> None:
     """A second server on the same file is refused at once, or it would run every unfinished operation again."""
     state = tmp_path / "operations.db"
@@ -276,9 +294,14 @@ def test_a_state_file_has_one_server(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_state_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    """A file that is no journal ends the start in one sentence and is left as it was."""
+    """A file that is no journal ends the start in one sentence and is left as it was; another program's database ends it too."""
     state = tmp_path / "notes.txt"
     state.write_text("my notes, not a database, and quite a bit of text at that" * 20)
     with pytest.raises(OSError, match=r"notes\.txt cannot hold the operations"):
         Emulator(buckets={}, annotator=lambda content, request: b"", state=state).start()
     assert state.read_text().startswith("my notes")
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE operations (surgeon TEXT)")
+    with pytest.raises(OSError, match=r"other\.db cannot hold the operations"):
+        Emulator(buckets={}, annotator=lambda content, request: b"", state=other).start()
