@@ -155,6 +155,16 @@ def test_cancelling_a_queued_operation_takes_it_out_of_the_queue(serve: Serve, c
     assert raw.get(names[1]).error.code == 1
 
 
+def test_cancelling_the_head_of_the_queue_lets_the_next_in(serve: Serve, connect: Connect) -> None:
+    """A small operation that waited only behind a cancelled one runs at once, beside the one that runs."""
+    raw = connect(serve(max_images_processing=3, faults=[Fault.stall()]))
+    running, large, small = (raw.submit(batch(["gs://in/a.png"] * images, f"gs://out/{n}/")).name for n, images in enumerate((2, 2, 1)))
+    assert [metadata_of(raw.get(name)).state for name in (running, large, small)] == [State.RUNNING, State.CREATED, State.CREATED]
+    raw.cancel(large)
+    assert raw.wait(small, 30).done
+    assert not raw.get(running).done
+
+
 def test_cancelling_what_is_done_changes_nothing(raw: Raw) -> None:
     """Cancel is a best effort: a finished operation keeps its response, and the call succeeds."""
     name = raw.submit(batch(["gs://in/a.png"])).name
