@@ -4,7 +4,9 @@ import io
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +91,23 @@ def test_exactly_75_megapixels_pass_the_size_check() -> None:
     assert (picture.width, picture.height) == (10_000, 7500)
 
 
-def test_icon_that_hides_a_huge_picture_is_refused() -> None:
-    """An icon's directory says 16 x 16 while the PNG within has 100 megapixels: the PNG counts."""
-    png = png_header(10_000, 10_000)
-    icon = struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(png), 22) + png
+def icon(picture: bytes) -> bytes:
+    """An icon whose directory says 16 x 16, whatever the picture in it says."""
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def bitmap_header(width: int, height: int) -> bytes:
+    """A bitmap as it lies in icons, with room for the mask, that claims a size and has no data."""
+    return struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 32, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("header", [png_header, bitmap_header])
+def test_icon_that_hides_a_huge_picture_is_refused(header: Callable[[int, int], bytes]) -> None:
+    """The picture within counts, told from its header alone: over 75 megapixels it is too large, at 75 only broken."""
     with pytest.raises(UnreadableError, match="75 megapixels"):
-        Picture(icon)
+        Picture(icon(header(10_000, 7501)))
+    with pytest.raises(UnreadableError, match=BAD):
+        Picture(icon(header(10_000, 7500))).decode()
 
 
 def test_file_over_20_megabytes_is_refused_unopened() -> None:
@@ -128,11 +141,14 @@ def test_orientation_is_applied(orientation: int, form: str) -> None:
         np.testing.assert_allclose(seen, [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)], atol=12)
 
 
-# Pytest sets the filters back to "error" for each test; how the module's own filters do is seen in a process of its own.
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
-def test_nonsense_in_exif_is_ignored() -> None:
-    """Broken metadata does not make a picture unreadable."""
-    assert Picture(saved(corners(), "JPEG", exif=BROKEN_EXIF)).detail.shape == (160, 240, 3)
+def test_nonsense_in_metadata_is_ignored() -> None:
+    """Broken metadata does not make a picture unreadable, also where Pillow's warnings are errors, as pytest makes them here."""
+    whole = saved(corners(), "JPEG")
+    broken_mpf = whole[:2] + b"\xff\xe2\x00\x10MPF\x00II*\x00\x08\x00\x00\x00\x00\x00" + whole[2:]
+    for content in (saved(corners(), "JPEG", exif=BROKEN_EXIF), broken_mpf):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert Picture(content).detail.shape == (160, 240, 3)
 
 
 def test_pillow_prints_no_warning(tmp_path: Path) -> None:
