@@ -207,17 +207,35 @@ def test_formats_and_pixel_layouts(mode: str, form: str) -> None:
 
 def test_sixteen_bits_keep_their_shades() -> None:
     """A 16-bit greyscale picture is scaled to 8 bits, not cut off at 255."""
-    values = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    values = np.linspace(0, 65535, 1500 * 1200).astype(np.uint16).reshape(1500, 1200)
     for form in ("PNG", "TIFF"):
         pixels = Picture(saved(Image.fromarray(values), form)).detail
         np.testing.assert_array_equal(pixels[..., 0], values >> 8)
 
 
 def test_floating_point_pixels_are_stretched() -> None:
-    """A TIFF of floats shows its whole range."""
-    values = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    """A TIFF of floats shows its whole range, from the first row to the last, however wide it is."""
+    values = np.linspace(-1, 1, 1500 * 1200, dtype=np.float32).reshape(1500, 1200)
     pixels = Picture(saved(Image.fromarray(values), "TIFF")).detail
     assert (pixels.min(), pixels.max()) == (0, 255)
+    assert (np.diff(pixels[:, 0, 0].astype(int)) >= 0).all()
+    extremes = np.array([[np.nan, np.inf], [-np.inf, 0]], np.float32)
+    assert Picture(saved(Image.fromarray(extremes), "TIFF")).detail[..., 0].tolist() == [[127, 255], [0, 127]]
+
+
+def test_a_large_picture_does_not_take_a_gigabyte() -> None:
+    """A file of 9 kB, a transparent picture of nearly 75 megapixels, is decoded in less memory than its RGBA form would fill twice."""
+    program = (
+        "import io, resource, sys\n"
+        "from vision_grpc.emulator.annotators.picture import Picture\n"
+        "content = sys.stdin.buffer.read()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert Picture(content).thumbnail.min() == 255\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == 'darwin' else 1024))\n"
+    )
+    content = saved(Image.new("P", (8650, 8650)), "PNG", transparency=0)
+    done = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, check=True)
+    assert int(done.stdout) < 2 * 4 * 8650 * 8650
 
 
 def test_transparency_lies_on_white() -> None:

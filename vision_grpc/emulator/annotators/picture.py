@@ -6,6 +6,7 @@ No annotation is made here. A file that is no picture, or too large a one, ends 
 import io
 import threading
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -218,15 +219,32 @@ def _decode(image: Image.Image, side: int, orientation: int) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """``image`` in 8 bits RGB: 16 bits keep their upper half, floats are stretched, transparency lies on white."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        spread = float(values.max() - values.min()) or 1.0
-        return Image.fromarray(((values - values.min()) * (255 / spread)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        paper = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(paper, colours).convert("RGB")
     image.load()
-    return image.convert("RGB") if image.mode != "RGB" else image
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    low = spread = 0.0
+    if image.mode == "F":
+        low = min(float(_floats(strip).min()) for _, strip in _strips(image))
+        spread = max(float(_floats(strip).max()) for _, strip in _strips(image)) - low
+    rgb = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        if strip.mode == "F":
+            strip = Image.fromarray(((_floats(strip) - low) * (255 / (spread or 1.0))).astype(np.uint8))
+        elif strip.mode.startswith("I;16") or strip.mode == "I":
+            strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
+        elif strip.has_transparency_data:
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA"))
+        rgb.paste(strip.convert("RGB"), (0, top))
+    return rgb
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows of a picture, a megapixel or so at a time: what is made of all of them at once costs a gigabyte at MAX_PIXELS."""
+    height = max(2**20 // image.width, 1)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
+
+
+def _floats(image: Image.Image) -> npt.NDArray[np.float64]:
+    values: npt.NDArray[np.float32] = np.asarray(image)
+    return np.nan_to_num(values).astype(np.float64)  # The difference of two of 32 bits may be none.
