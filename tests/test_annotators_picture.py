@@ -4,7 +4,9 @@ import io
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +91,23 @@ def test_exactly_75_megapixels_pass_the_size_check() -> None:
     assert (picture.width, picture.height) == (10_000, 7500)
 
 
-def test_icon_that_hides_a_huge_picture_is_refused() -> None:
-    """An icon's directory says 16 x 16 while the PNG within has 100 megapixels: the PNG counts."""
-    png = png_header(10_000, 10_000)
-    icon = struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(png), 22) + png
+def icon(picture: bytes) -> bytes:
+    """An icon whose directory says 16 x 16, whatever the picture in it says."""
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def bitmap_header(width: int, height: int) -> bytes:
+    """A bitmap as it lies in icons, with room for the mask, that claims a size and has no data."""
+    return struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 32, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("header", [png_header, bitmap_header])
+def test_icon_that_hides_a_huge_picture_is_refused(header: Callable[[int, int], bytes]) -> None:
+    """The picture within counts, told from its header alone: over 75 megapixels it is too large, at 75 only broken."""
     with pytest.raises(UnreadableError, match="75 megapixels"):
-        Picture(icon)
+        Picture(icon(header(10_000, 7501)))
+    with pytest.raises(UnreadableError, match=BAD):
+        Picture(icon(header(10_000, 7500))).decode()
 
 
 def test_file_over_20_megabytes_is_refused_unopened() -> None:
@@ -128,11 +141,14 @@ def test_orientation_is_applied(orientation: int, form: str) -> None:
         np.testing.assert_allclose(seen, [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)], atol=12)
 
 
-# Pytest sets the filters back to "error" for each test; how the module's own filters do is seen in a process of its own.
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF:UserWarning")
-def test_nonsense_in_exif_is_ignored() -> None:
-    """Broken metadata does not make a picture unreadable."""
-    assert Picture(saved(corners(), "JPEG", exif=BROKEN_EXIF)).detail.shape == (160, 240, 3)
+def test_nonsense_in_metadata_is_ignored() -> None:
+    """Broken metadata does not make a picture unreadable, also where Pillow's warnings are errors, as pytest makes them here."""
+    whole = saved(corners(), "JPEG")
+    broken_mpf = whole[:2] + b"\xff\xe2\x00\x10MPF\x00II*\x00\x08\x00\x00\x00\x00\x00" + whole[2:]
+    for content in (saved(corners(), "JPEG", exif=BROKEN_EXIF), broken_mpf):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert Picture(content).detail.shape == (160, 240, 3)
 
 
 def test_pillow_prints_no_warning(tmp_path: Path) -> None:
@@ -191,17 +207,35 @@ def test_formats_and_pixel_layouts(mode: str, form: str) -> None:
 
 def test_sixteen_bits_keep_their_shades() -> None:
     """A 16-bit greyscale picture is scaled to 8 bits, not cut off at 255."""
-    values = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    values = np.linspace(0, 65535, 1500 * 1200).astype(np.uint16).reshape(1500, 1200)
     for form in ("PNG", "TIFF"):
         pixels = Picture(saved(Image.fromarray(values), form)).detail
         np.testing.assert_array_equal(pixels[..., 0], values >> 8)
 
 
 def test_floating_point_pixels_are_stretched() -> None:
-    """A TIFF of floats shows its whole range."""
-    values = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    """A TIFF of floats shows its whole range, from the first row to the last, however wide it is."""
+    values = np.linspace(-1, 1, 1500 * 1200, dtype=np.float32).reshape(1500, 1200)
     pixels = Picture(saved(Image.fromarray(values), "TIFF")).detail
     assert (pixels.min(), pixels.max()) == (0, 255)
+    assert (np.diff(pixels[:, 0, 0].astype(int)) >= 0).all()
+    extremes = np.array([[np.nan, np.inf], [-np.inf, 0]], np.float32)
+    assert Picture(saved(Image.fromarray(extremes), "TIFF")).detail[..., 0].tolist() == [[127, 255], [0, 127]]
+
+
+def test_a_large_picture_does_not_take_a_gigabyte() -> None:
+    """A file of 9 kB, a transparent picture of nearly 75 megapixels, is decoded in less memory than its RGBA form would fill twice."""
+    program = (
+        "import io, resource, sys\n"
+        "from vision_grpc.emulator.annotators.picture import Picture\n"
+        "content = sys.stdin.buffer.read()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert Picture(content).thumbnail.min() == 255\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == 'darwin' else 1024))\n"
+    )
+    content = saved(Image.new("P", (8650, 8650)), "PNG", transparency=0)
+    done = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, check=True)
+    assert int(done.stdout) < 2 * 4 * 8650 * 8650
 
 
 def test_transparency_lies_on_white() -> None:

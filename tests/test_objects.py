@@ -173,6 +173,19 @@ def test_links_out_of_the_bucket_are_refused_and_not_listed(tmp_path: Path) -> N
     assert [path.name for path in outside.iterdir()] == ["secret"]
 
 
+def test_links_in_a_circle_are_not_objects(tmp_path: Path) -> None:
+    """They are no obstacle to a listing, and an OSError to whoever names them, as a path on the way or at the end."""
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "real").write_text("real")
+    objects = LocalObjects({"b": tmp_path})
+    assert [info.uri for info in objects.list("gs://b/")] == ["gs://b/real"]
+    assert [info.uri for info in LocalFiles().list(f"{tmp_path}/")] == [f"{tmp_path}/real"]
+    for call in (objects.read, objects.size, lambda uri: objects.write(uri + "/new", b"x")):
+        for name in ("circle", "circle/x"):
+            with pytest.raises(OSError):
+                call(f"gs://b/{name}")
+
+
 def test_pipes_and_folders_are_not_objects(tmp_path: Path) -> None:
     """Opening a pipe would wait for ever; both are answered as missing."""
     os.mkfifo(tmp_path / "pipe")

@@ -252,6 +252,8 @@ def test_buckets_can_be_unreadable_and_unwritable(serve: Serve, connect: Connect
     [
         lambda: Fault.fail("Poll", Code.INTERNAL), lambda: Fault.fail(SUBMIT, Code.OK), lambda: Fault.fail(SUBMIT, Code.INTERNAL, nth=0),
         lambda: Fault.drop(SUBMIT, times=0), lambda: Fault.delay(SUBMIT, -1), lambda: Fault.last(float("nan")),
+        lambda: Fault.fail("", Code.INTERNAL), lambda: Fault.unreadable("gs://in"),
+        lambda: Fault.unwritable("out/run"), lambda: Fault.unreadable(""),
     ],
 )  # fmt: skip
 def test_nonsense_faults_are_refused(make: Callable[[], Fault]) -> None:

@@ -103,6 +103,13 @@ def test_long_texts_fit_into_a_status(raw: Raw) -> None:
         assert code_of(raw, PATHS[-2], pb.DeleteOperationRequest(name=text).SerializeToString()) is grpc.StatusCode.NOT_FOUND
 
 
+def test_a_shortened_name_says_so(raw: Raw) -> None:
+    """Three dots stand after the part of a long name that is shown."""
+    with pytest.raises(grpc.RpcError) as caught:
+        raw.get("operations/" + "x" * 500)
+    assert caught.value.details() == f"Operation 'operations/{'x' * 189}'... was not found."
+
+
 @FUZZ
 @given(path=st.sampled_from(PATHS), request=WIRE)
 def test_fuzzed_bytes(raw: Raw, path: str, request: bytes) -> None:

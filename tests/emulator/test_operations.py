@@ -1,8 +1,10 @@
 """google.longrunning.Operations: get, wait, list, cancel, delete, and operations over a restart."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -153,6 +155,16 @@ def test_cancelling_a_queued_operation_takes_it_out_of_the_queue(serve: Serve, c
     assert raw.get(names[1]).error.code == 1
 
 
+def test_cancelling_the_head_of_the_queue_lets_the_next_in(serve: Serve, connect: Connect) -> None:
+    """A small operation that waited only behind a cancelled one runs at once, beside the one that runs."""
+    raw = connect(serve(max_images_processing=3, faults=[Fault.stall()]))
+    running, large, small = (raw.submit(batch(["gs://in/a.png"] * images, f"gs://out/{n}/")).name for n, images in enumerate((2, 2, 1)))
+    assert [metadata_of(raw.get(name)).state for name in (running, large, small)] == [State.RUNNING, State.CREATED, State.CREATED]
+    raw.cancel(large)
+    assert raw.wait(small, 30).done
+    assert not raw.get(running).done
+
+
 def test_cancelling_what_is_done_changes_nothing(raw: Raw) -> None:
     """Cancel is a best effort: a finished operation keeps its response, and the call succeeds."""
     name = raw.submit(batch(["gs://in/a.png"])).name
@@ -265,6 +277,22 @@ def test_operations_outlive_a_restart(serve: Serve, connect: Connect, tmp_path: 
     assert [o.name for o in again.list().operations] == [running, done.name]
 
 
+def test_page_tokens_outlive_a_restart(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    """A page asked for after a restart goes on where the last one ended, also where an older operation was deleted."""
+    state = tmp_path / "operations.db"
+    server = serve(state=state)
+    raw = connect(server)
+    names = [raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(5)]
+    raw.delete(names.pop(0))
+    first = raw.list(page_size=2)
+    server.stop()
+    again = connect(serve(state=state))
+    late = again.submit(batch(["gs://in/a.png"], "gs://out/late/")).name
+    second = again.list(page_size=2, page_token=first.next_page_token)
+    assert [o.name for page in (first, second) for o in page.operations] == names[::-1]
+    assert [o.name for o in again.list().operations] == [late, *names[::-1]]
+
+
 def test_a_state_file_has_one_server(serve: Serve, tmp_path: Path) -> None:
     """A second server on the same file is refused at once, or it would run every unfinished operation again."""
     state = tmp_path / "operations.db"
@@ -276,9 +304,14 @@ def test_a_state_file_has_one_server(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_state_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    """A file that is no journal ends the start in one sentence and is left as it was."""
+    """A file that is no journal ends the start in one sentence and is left as it was; another program's database ends it too."""
     state = tmp_path / "notes.txt"
     state.write_text("my notes, not a database, and quite a bit of text at that" * 20)
     with pytest.raises(OSError, match=r"notes\.txt cannot hold the operations"):
         Emulator(buckets={}, annotator=lambda content, request: b"", state=state).start()
     assert state.read_text().startswith("my notes")
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE operations (surgeon TEXT)")
+    with pytest.raises(OSError, match=r"other\.db cannot hold the operations"):
+        Emulator(buckets={}, annotator=lambda content, request: b"", state=other).start()

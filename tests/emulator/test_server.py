@@ -87,7 +87,8 @@ def test_a_taken_port_is_refused(server: Emulator) -> None:
     [
         ({}, "either buckets"), ({"buckets": {}, "objects": object()}, "either buckets"), ({"buckets": {}, "workers": 0}, "workers"),
         ({"buckets": {}, "port": 70_000}, "port"), ({"buckets": {}, "max_images_processing": 0}, "max_images_processing"),
-        ({"buckets": {}, "operation_seconds": -1}, "operation_seconds"),
+        ({"buckets": {}, "operation_seconds": -1}, "operation_seconds"), ({"buckets": {"gs://in": "."}}, "bare names"),
+        ({"buckets": {}, "record": -1}, "record"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_value_errors(options: dict[str, object], words: str) -> None:

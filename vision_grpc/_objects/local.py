@@ -1,5 +1,6 @@
 """Objects that are files of this machine. Knows the file system, and nothing of what the bytes mean."""
 
+import errno
 import os
 import re
 import secrets
@@ -91,8 +92,13 @@ class LocalObjects:
         if reason := _unusable(name):
             raise PermissionError(f"{short(uri)} is refused: {reason}.")
         path = root / name
-        # The parent is resolved too because a write replaces a link at the end of the path instead of following it.
-        if not (path.resolve().is_relative_to(root) and path.parent.resolve().is_relative_to(root)):
+        try:
+            # The parent is resolved too because a write replaces a link at the end of the path instead of following it.
+            inside = path.resolve().is_relative_to(root) and path.parent.resolve().is_relative_to(root)
+        except RuntimeError:
+            # Python before 3.13; later ones leave it to the system's own error.
+            raise PermissionError(f"{uri} is refused: its symbolic links lead round in a circle.") from None
+        if not inside:
             raise PermissionError(f"{uri} is refused: it leaves its bucket through a symbolic link.")
         return path
 
@@ -138,13 +144,23 @@ def _walk(prefix: str, directory: Path, start: str, root: Path | None) -> Iterat
 
 
 def _listed(entry: os.DirEntry[str], root: Path | None) -> bool:
-    if _UNFINISHED.fullmatch(entry.name) or not entry.is_file():
+    if _UNFINISHED.fullmatch(entry.name) or not _is_file(entry):
         return False
     if root is None:
         return True
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
         return False
     return _unusable(entry.name) is None
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        # A link that leads round in a circle is no file, as one that leads nowhere.
+        if error.errno == errno.ELOOP:
+            return False
+        raise
 
 
 def _stat(path: Path, uri: str) -> os.stat_result:

@@ -37,7 +37,7 @@ examples:
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out > emulator.env &
   until grep -q BUCKETS emulator.env; do sleep 0.1; done; export $(cat emulator.env)
-  python -m vision_grpc.emulator --bucket in=/data --tls --root-certificate root.pem --state operations.db
+  python -m vision_grpc.emulator --bucket photos=/data --tls --root-certificate root.pem --state operations.db
 """
 
 

@@ -7,6 +7,7 @@ through here. A call's own gRPC deadline does not: it belongs to the client and 
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -72,10 +73,10 @@ class VirtualClock:
         handed to other threads: annotating images takes real time.
 
         Raises:
-            ValueError: seconds is negative.
+            ValueError: seconds is negative, or no finite number.
         """
-        if seconds < 0:
-            raise ValueError("Time does not go back: advance() takes seconds of at least 0.")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"Time does not go back, nor to its end: advance() takes seconds of at least 0, not {seconds}.")
         target = self._now + seconds
         while True:
             with self._lock:

@@ -42,6 +42,10 @@ class Kind(enum.Enum):
     UNWRITABLE = "unwritable"
 
 
+_OF_CALLS = frozenset({Kind.FAIL, Kind.DROP, Kind.HANG, Kind.DELAY})
+_OF_BUCKETS = frozenset({Kind.UNREADABLE, Kind.UNWRITABLE})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One thing that goes wrong. Make it by one of the constructors below.
@@ -63,7 +67,7 @@ class Fault:
     bucket: str = ""
 
     def __post_init__(self) -> None:
-        if self.method and self.method not in METHODS:
+        if self.kind in _OF_CALLS and self.method not in METHODS:
             raise ValueError(f"Fault: no method {self.method!r}; the server has {', '.join(sorted(METHODS))}.")
         if self.nth < 1:
             raise ValueError(f"Fault: nth is {self.nth}; the first call is 1.")
@@ -73,6 +77,8 @@ class Fault:
             raise ValueError(f"Fault: seconds is {self.seconds}; give 0 or more.")
         if self.kind in (Kind.FAIL, Kind.FAIL_OPERATION) and self.code is grpc.StatusCode.OK:
             raise ValueError("Fault: OK is not a failure; give another status code.")
+        if self.kind in _OF_BUCKETS and (not self.bucket or "/" in self.bucket):
+            raise ValueError(f"Fault: bucket is {self.bucket!r}; give its bare name, as in photos.")
 
     @classmethod
     def fail(

@@ -25,20 +25,23 @@ class Journal:
                 " (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, version TEXT NOT NULL, operation BLOB NOT NULL, request BLOB)"
             )
             self._db.executescript("BEGIN IMMEDIATE; COMMIT")
+            # At once, so that a table of that name in somebody else's database, or a damaged file, is refused here as well.
+            self._found = self._db.execute("SELECT number, version, operation, request FROM operations ORDER BY number").fetchall()
         except sqlite3.Error as error:
             raise OSError(
                 f"{path} cannot hold the operations ({error}); name a new file, or one that this server wrote and no other has open."
             ) from error
 
-    def load(self) -> Iterator[tuple[str, bytes, bytes | None]]:
-        """Yields version, serialised operation, and serialised request of those not done, in the order of creation."""
-        yield from self._db.execute("SELECT version, operation, request FROM operations ORDER BY number")
+    def load(self) -> Iterator[tuple[int, str, bytes, bytes | None]]:
+        """Yields number, version, serialised operation, and serialised request of those not done, as they were at the opening."""
+        found, self._found = self._found, []
+        yield from found
 
-    def save(self, operation_id: str, version: str, operation: bytes, request: bytes | None) -> None:
+    def save(self, number: int, operation_id: str, version: str, operation: bytes, request: bytes | None) -> None:
         self._db.execute(
-            "INSERT INTO operations (id, version, operation, request) VALUES (?, ?, ?, ?)"
+            "INSERT INTO operations (number, id, version, operation, request) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET operation = excluded.operation, request = excluded.request",
-            (operation_id, version, operation, request),
+            (number, operation_id, version, operation, request),
         )
 
     def delete(self, operation_id: str) -> None:

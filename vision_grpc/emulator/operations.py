@@ -30,6 +30,7 @@ class Operation:
     Attributes:
         request: the request, for as long as it is not done.
         finished: set once the operation is done.
+        number: how many were created before it, and it. The store gives it, for page tokens; a restart keeps it.
     """
 
     def __init__(self, proto: v1.Operation, version: str, request: v1.AsyncBatchAnnotateImagesRequest | None) -> None:
@@ -126,12 +127,15 @@ class Store:
         self._journal = journal
         self._operations: dict[str, Operation] = {}
         self._count = 0
-        for version, proto, request in journal.load() if journal else ():
+        for number, version, proto, request in journal.load() if journal else ():
             parsed = v1.AsyncBatchAnnotateImagesRequest.FromString(request) if request is not None else None
-            self._insert(Operation(v1.Operation.FromString(proto), version, parsed))
+            operation = Operation(v1.Operation.FromString(proto), version, parsed)
+            operation.number = number
+            self._insert(operation)
 
     def add(self, operation: Operation) -> None:
         """Takes an operation in; once this returns, a restart knows it."""
+        operation.number = self._count + 1
         # First the disk: where that fails the call fails, and nothing is left of it.
         self._write(operation)
         self._insert(operation)
@@ -174,11 +178,10 @@ class Store:
             self._journal.close()
 
     def _insert(self, operation: Operation) -> None:
-        self._count += 1
-        operation.number = self._count
+        self._count = operation.number
         self._operations[operation.id] = operation
 
     def _write(self, operation: Operation) -> None:
         if self._journal:
             request = operation.request.SerializeToString() if operation.request is not None else None
-            self._journal.save(operation.id, operation.version, operation.wire(), request)
+            self._journal.save(operation.number, operation.id, operation.version, operation.wire(), request)

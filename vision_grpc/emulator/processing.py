@@ -70,6 +70,8 @@ class Processing:
             task.cancel()
         else:
             self._queue = deque(entry for entry in self._queue if entry[0] is not operation)
+            # What waited only behind it may fit.
+            self._admit()
 
     async def close(self) -> None:
         """Stops all work. What is not done stays so in the store, and a restart on the same state takes it up again."""

@@ -21,4 +21,4 @@ def invalid(message: str) -> Refused:
 
 def shown(text: str) -> str:
     """Returns text fit for a status message: escaped, and cut, because a status travels in metadata of a few kilobytes."""
-    return ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    return ascii(text) if len(text) <= _SHOWN else ascii(text[:_SHOWN]) + "..."

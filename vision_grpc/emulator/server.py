@@ -103,12 +103,17 @@ class Emulator:
     ) -> None:
         if (buckets is None) == (objects is None):
             raise ValueError("Give either buckets, a mapping of names to directories, or objects.")
+        for bucket in buckets or ():
+            if not bucket or "/" in bucket:
+                raise ValueError(f"buckets names {bucket!r}; give bare names, as photos for gs://photos/.")
         if workers is not None and workers < 1:
             raise ValueError(f"workers is {workers}; give at least 1.")
         if max_images_processing < 1:
             raise ValueError(f"max_images_processing is {max_images_processing}; give at least 1.")
         if not 0 <= operation_seconds < 1e9:
             raise ValueError(f"operation_seconds is {operation_seconds}; give 0 or more.")
+        if record < 0:
+            raise ValueError(f"record is {record}; give 0 or more.")
         for name, number in (("port", port), ("rest_port", rest_port)):
             if number is not None and not 0 <= number < 2**16:
                 raise ValueError(f"{name} is {number}; give 0 to 65535.")

@@ -4,7 +4,9 @@ No annotation is made here. A file that is no picture, or too large a one, ends 
 """
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -12,10 +14,6 @@ import numpy.typing as npt
 from PIL import IcoImagePlugin, Image
 
 from vision_grpc import v1
-
-# What a picture is worth is said in its response. Set once: warnings.catch_warnings is not safe among threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 MAX_BYTES = 20 * 1024 * 1024
 """Largest file, https://cloud.google.com/vision/quotas ("20 MB", read here as mebibytes)."""
@@ -29,7 +27,8 @@ THUMBNAIL_SIDE = 128
 
 # The service's list (https://cloud.google.com/vision/docs/supported-files) without RAW, which Pillow does not decode, and
 # PDF, which images:asyncBatchAnnotate does not take.
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "ICO", "TIFF")
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # and ICO, by _open_icon
+_ICON = b"\x00\x00\x01\x00"
 
 _INVALID_ARGUMENT = 3  # google.rpc.Code
 _ORIENTATION = 0x0112
@@ -42,6 +41,10 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# The first filters of the process, once they are set; see _ignore_warnings.
+_ignored: list[object] = []
+_ignored_lock = threading.Lock()
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -83,6 +86,7 @@ class Picture:
         if len(content) > MAX_BYTES:
             # The text for too large a file is not published; this one is ours.
             raise UnreadableError("Image too large. Please limit to 20 MB.")
+        _ignore_warnings()
         self._content = content
         self._header = self._open()
         width, height = self._header.size
@@ -140,16 +144,50 @@ class Picture:
 
     def _open(self) -> Image.Image:
         try:
-            image: Image.Image = Image.open(io.BytesIO(self._content), formats=_FORMATS)
-            if isinstance(image, IcoImagePlugin.IcoImageFile):
-                image = image.ico.getimage(image.size)  # An icon's directory may belie the size of the PNG within it.
+            if self._content.startswith(_ICON):
+                return _open_icon(self._content)
+            image = Image.open(io.BytesIO(self._content), formats=_FORMATS)
+            _check_size(image.width, image.height)
+            return image
+        except UnreadableError:
+            raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_many_pixels() from error
         except Exception as error:  # Plugins raise whatever a broken header makes them stumble over.
             raise UnreadableError from error
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_many_pixels()
+
+
+def _open_icon(content: bytes) -> Image.Image:
+    """The largest picture of an icon, as its own header has it: the icon's directory may belie its size.
+
+    Image.open would decode it at once, before its size could be told.
+    """
+    icon = IcoImagePlugin.IcoFile(io.BytesIO(content))
+    image = Image.open(io.BytesIO(content[icon.entry[0].offset :]), formats=("PNG", "DIB"))
+    if image.format == "PNG":
+        _check_size(image.width, image.height)
         return image
+    # A bitmap's height counts its mask, which lies below it.
+    _check_size(image.width, image.height // 2)
+    return icon.frame(0)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_many_pixels()
+
+
+def _ignore_warnings() -> None:
+    """What a picture is worth is said in its response: Pillow's warnings, which may be errors here, shall not decide it.
+
+    For the whole process, since warnings.catch_warnings is not safe among threads; and again whenever other filters have come
+    before these, as with pytest, which sets its own for each test.
+    """
+    with _ignored_lock:
+        if list(warnings.filters[:2]) != _ignored:
+            warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            _ignored[:] = warnings.filters[:2]
 
 
 def _too_many_pixels() -> UnreadableError:
@@ -181,15 +219,32 @@ def _decode(image: Image.Image, side: int, orientation: int) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """``image`` in 8 bits RGB: 16 bits keep their upper half, floats are stretched, transparency lies on white."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        spread = float(values.max() - values.min()) or 1.0
-        return Image.fromarray(((values - values.min()) * (255 / spread)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        paper = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(paper, colours).convert("RGB")
     image.load()
-    return image.convert("RGB") if image.mode != "RGB" else image
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    low = spread = 0.0
+    if image.mode == "F":
+        low = min(float(_floats(strip).min()) for _, strip in _strips(image))
+        spread = max(float(_floats(strip).max()) for _, strip in _strips(image)) - low
+    rgb = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        if strip.mode == "F":
+            strip = Image.fromarray(((_floats(strip) - low) * (255 / (spread or 1.0))).astype(np.uint8))
+        elif strip.mode.startswith("I;16") or strip.mode == "I":
+            strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
+        elif strip.has_transparency_data:
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA"))
+        rgb.paste(strip.convert("RGB"), (0, top))
+    return rgb
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows of a picture, a megapixel or so at a time: what is made of all of them at once costs a gigabyte at MAX_PIXELS."""
+    height = max(2**20 // image.width, 1)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
+
+
+def _floats(image: Image.Image) -> npt.NDArray[np.float64]:
+    values: npt.NDArray[np.float32] = np.asarray(image)
+    return np.nan_to_num(values).astype(np.float64)  # The difference of two of 32 bits may be none.
