@@ -85,8 +85,9 @@ def decode_shard(batch_class: type[Message], data: bytes) -> list[bytes]:
     except (_NoPiecesError, ParseError):
         pass  # the whole text decides
     tree, plain = _parse(data)
-    if type(tree) is dict and tree.keys() == {"responses"} and type(tree["responses"]) is list:
-        return _elements(response, tree["responses"], plain, lambda: _parse_strictly(data)["responses"])
+    responses = tree.get("responses") if type(tree) is dict else None
+    if type(responses) is list and all(name == "responses" or shape_of(batch).ignores(name) for name in tree):
+        return _elements(response, responses, plain, lambda: _parse_strictly(data)["responses"])
     whole: Any = message_factory.GetMessageClass(batch).FromString(_slow(batch, _parse_strictly(data), _DEPTH))
     return [message.SerializeToString() for message in whole.responses]
 
