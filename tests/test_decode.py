@@ -228,9 +228,8 @@ def test_spaces_of_other_standards_are_refused_as_json_format_does(space: str, p
 def test_an_unknown_detail_costs_nothing_else(rest: str) -> None:
     """json_format refuses the whole shard for an error's detail of an unknown type; here the error and its other details stay."""
     details = '[{"@type": "t/nobody.knows.This", "x": 1}, {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}]'
-    text = (
-        f'{{"responses": [{{"error": {{"code": 3, "message": "Bad image data.", "details": {details}}}}}, {{"context": {{"uri": "u"}}}}]{rest}}}'
-    )
+    error = f'{{"code": 3, "message": "Bad image data.", "details": {details}}}'
+    text = f'{{"responses": [{{"error": {error}}}, {{"context": {{"uri": "u"}}}}]{rest}}}'
     assert shard_reference(text) is None
     first, second = map(v1.AnnotateImageResponse.FromString, of_a_shard(text) or [])
     assert (first.error.code, first.error.message, second.context.uri) == (3, "Bad image data.", "u")

@@ -191,7 +191,8 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
         uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
     voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
     there = [word for word in words if word.startswith("gs://")]
-    return Inputs([*named(here), *there], [*uris, *there])
+    paths = named(here)
+    return Inputs([*paths, *there], [*uris, *there], paths=paths)
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:

@@ -38,7 +38,7 @@ class Inputs:
         names: As the user named them; bytes of a file name that are no UTF-8 are written out as ``\\xff``.
         uris: ``gs://…``, of the same length.
         local: The names are local files, which only the embedded server can read.
-        paths: The path behind each of these names.
+        paths: The path behind each name that is one of a local file, be it staged or not.
     """
 
     names: list[str] = field(default_factory=list)
@@ -125,10 +125,13 @@ def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[]
         OSError: A picture cannot be read, or the prefix not be written to.
     """
 
+    uploader: dict[str, str] = {}
+
     def upload(name: str) -> tuple[str, bool]:
         content = Path(name).read_bytes()
         uri = f"{prefix}{hashlib.sha256(content).hexdigest()[:32]}{Path(name).suffix.lower()}"
-        missing = not objects.exists(uri)
+        # Of two files of the same content the first uploads it.
+        missing = uploader.setdefault(uri, name) == name and not objects.exists(uri)
         if missing:
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
             objects.write(uri, content, kind)
