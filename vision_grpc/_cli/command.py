@@ -130,10 +130,12 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     if patterns:
         found = objects(options, min(patterns))
         words = [uri for word in words for uri in (expand(word, found) if word in patterns else [word])]
-    inputs = _staged(options, words, voice) if options.stage else collect(words)
-    for index, uri in enumerate(inputs.uris):
-        check_uri(uri, f"uris[{index}]")
+    inputs = Inputs() if options.stage else collect(words)
     output = _checked_output(options, inputs)
+    for index, word in enumerate(word for word in words if word.startswith("gs://")):
+        check_uri(word, f"uris[{index}]")
+    if options.stage:
+        inputs = _staged(options, words, voice)
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
 
@@ -181,18 +183,19 @@ def _check_mode(options: argparse.Namespace) -> None:
 
 
 def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> Inputs:
-    """The inputs with the local ones uploaded below --stage."""
+    """The inputs, each once and in the order named, with the local ones uploaded below --stage."""
     prefix = options.stage if options.stage.endswith("/") else f"{options.stage}/"
     check_destination(prefix, "--stage")
-    here = pictures(word for word in words if not word.startswith("gs://"))
-    if not here:
+    chosen = list(dict.fromkeys(name for word in words for name in ([word] if word.startswith("gs://") else pictures([word]))))
+    paths = named(name for name in chosen if not name.startswith("gs://"))
+    if not paths:
         raise ConfigError("--stage uploads local pictures, and none is named: leave it out")
-    with Bar(len(here), "uploads", enabled=not voice.quiet) as bar:
-        uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
-    voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
-    there = [word for word in words if word.startswith("gs://")]
-    paths = named(here)
-    return Inputs([*paths, *there], [*uris, *there], paths=paths)
+    with Bar(len(paths), "uploads", enabled=not voice.quiet) as bar:
+        uris, uploaded = stage(list(paths.values()), prefix, objects(options, prefix), bar.advance)
+    voice.say(f"uploaded {uploaded:,} of {count(len(paths), 'picture')} to {prefix}; the others lay there already")
+    staged = {path: (name, uri) for (name, path), uri in zip(paths.items(), uris, strict=True)}
+    pairs = [staged.get(name, (name, name)) for name in chosen]
+    return Inputs([name for name, _ in pairs], [uri for _, uri in pairs], paths=paths)
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
