@@ -110,7 +110,7 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     if options.job and Path(options.job).is_dir():
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
-        return Order(output=options.output or "")
+        return Order(output=_place(options.output) if options.output else "")
     words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
     if not words:
         raise ConfigError("no input: name pictures, folders or gs:// URIs")
@@ -200,22 +200,27 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
     output: str = options.output
-    if not inputs.local:
-        if not output.startswith("gs://"):
-            raise ConfigError(
-                f"--output {output} is a local folder, but the service writes the results of gs:// images to a bucket: "
-                "give gs://bucket/folder/ (--json prints them here too)"
-            )
-        prefix = output if output.endswith("/") else f"{output}/"
-        check_destination(prefix, "--output")
-        return prefix
-    if "://" in output:
+    if not inputs.local and not output.startswith("gs://"):
+        raise ConfigError(
+            f"--output {output} is a local folder, but the service writes the results of gs:// images to a bucket: "
+            "give gs://bucket/folder/ (--json prints them here too)"
+        )
+    if inputs.local and "://" in output:
         raise ConfigError(
             f"--output {output} lies in Cloud Storage, but {inputs.names[0]} on this machine: give a local folder, "
             "or upload the pictures with --stage gs://bucket/folder/"
         )
-    if options.no_wait:
+    if inputs.local and options.no_wait:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
+    return _place(output)
+
+
+def _place(output: str) -> str:
+    """The prefix, with its final slash, or the folder."""
+    if "://" in output:
+        prefix = output if output.endswith("/") else f"{output}/"
+        check_destination(prefix, "--output")
+        return prefix
     if os.path.exists(output) and not os.path.isdir(output):  # noqa: PTH110, PTH112 - False, not an error, for a name that is too long
         raise ConfigError(f"--output {output} is a file: name a folder")
     for name in FILES.values():
