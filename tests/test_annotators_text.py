@@ -1,6 +1,9 @@
 """TEXT_DETECTION and DOCUMENT_TEXT_DETECTION: what is read, where it is, and how it hangs together."""
 
 import io
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -221,3 +224,13 @@ def test_reading_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     read((IMAGES / "blank.png").read_bytes())
     read((IMAGES / "sign.png").read_bytes())
     assert capfd.readouterr() == ("", "")
+
+
+def test_reading_tells_nobody_about_it(tmp_path: Path) -> None:
+    """onnxruntime's telemetry, which begins with a device id in the user's home, stays off: that home stays empty."""
+    program = "from tests.test_annotators_text import IMAGES, read; print(len(read((IMAGES / 'sign.png').read_bytes()).text_annotations))"
+    told = ("XDG_", "ORT_")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(told)} | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, cwd=IMAGES.parents[1], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 1
+    assert list(tmp_path.iterdir()) == []

@@ -37,6 +37,7 @@ ODD_VALUES = [
         '"é😀"',
         r'"\ud83d\ude00"',
         r'"\ud800"',
+        '"\ud800"',
         r'"a\u003ab"',
         '":true"',
         '":{}"',
@@ -115,7 +116,7 @@ def object_text(draw: st.DrawFn, descriptor: Descriptor, depth: int, oddness: in
     for field in draw(fields):
         name = field.json_name
         if draw(st.integers(1, oddness)) == 1:
-            name = draw(st.sampled_from([field.name, "newField", "", "[a.b]", "self", name]))
+            name = draw(st.sampled_from([field.name, "newField", "", "[a.b]", "self", r"\ud800", "é", name]))
         value = draw(value_text(field, depth, oddness))
         pairs.append(f'{draw(SPACES)}"{name}"{draw(SPACES)}:{draw(SPACES)}{value}')
     return "{" + ",".join(pairs) + draw(SPACES) + "}"
@@ -171,16 +172,17 @@ def test_reads_every_message_as_json_format_does(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("value", ODD_VALUES)
 def test_reads_every_odd_value_in_every_field_as_json_format_does(value: str) -> None:
-    """Each odd value alone in each field of each message type."""
+    """Each odd value alone in each field of each message type, and in one that nobody knows."""
     for descriptor in TYPES:
         message_class = GetMessageClass(descriptor)
-        for field in descriptor.fields:
-            for text in (f'{{"{field.json_name}": {value}}}', f'{{"{field.name}":[{value}]}}'):
+        names = [(field.json_name, field.name) for field in descriptor.fields]
+        for json_name, name in [*names, ("newField", "new_field")]:
+            for text in (f'{{"{json_name}": {value}}}', f'{{"{name}":[{value}]}}'):
                 assert ours(message_class, text) == reference(message_class, text), (descriptor.full_name, text)
 
 
 def shard_reference(text: str) -> list[bytes] | None:
-    wire = reference(v1.BatchAnnotateImagesResponse, text)
+    wire = reference(v1.BatchAnnotateImagesResponse, text.encode("utf-8", "surrogatepass"))
     if wire is None:
         return None
     responses = v1.BatchAnnotateImagesResponse.FromString(wire).responses
@@ -222,12 +224,12 @@ def test_spaces_of_other_standards_are_refused_as_json_format_does(space: str, p
     assert (of_a_shard(text) is None) == (space != " \t\r\n")
 
 
-def test_an_unknown_detail_costs_nothing_else() -> None:
+@pytest.mark.parametrize("rest", ["", ', "newField": {"responses": 1}'])
+def test_an_unknown_detail_costs_nothing_else(rest: str) -> None:
     """json_format refuses the whole shard for an error's detail of an unknown type; here the error and its other details stay."""
     details = '[{"@type": "t/nobody.knows.This", "x": 1}, {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "R"}]'
-    text = (
-        f'{{"responses": [{{"error": {{"code": 3, "message": "Bad image data.", "details": {details}}}}}, {{"context": {{"uri": "u"}}}}]}}'
-    )
+    error = f'{{"code": 3, "message": "Bad image data.", "details": {details}}}'
+    text = f'{{"responses": [{{"error": {error}}}, {{"context": {{"uri": "u"}}}}]{rest}}}'
     assert shard_reference(text) is None
     first, second = map(v1.AnnotateImageResponse.FromString, of_a_shard(text) or [])
     assert (first.error.code, first.error.message, second.context.uri) == (3, "Bad image data.", "u")
@@ -242,9 +244,10 @@ def test_ordinary_shards_never_need_json_format(monkeypatch: pytest.MonkeyPatch)
         '{"responses": [{"labelAnnotations": [{"mid": "/m/1", "description": "it is: true", "score": 0.98}]},'
         f' {{"faceAnnotations": [{{"boundingPoly": {vertices}, "joyLikelihood": "VERY_LIKELY", "rollAngle": -0.5}}]}},'
         ' {"faceAnnotations": [{"joyLikelihood": "A_NEW_ONE", "newField": {"a": [1, true, null]}}], "brandNew": "x"},'
-        ' {"error": {"code": 3, "message": "Bad image data."}, "context": {"uri": "gs://b/o"}}]}'
+        ' {"error": {"code": 3, "message": "Bad image data."}, "context": {"uri": "gs://b/o"}}]'
     )
-    assert of_a_shard(text) == shard_reference(text)
+    for tail in ("}", ', "newField": [1]}'):
+        assert of_a_shard(text + tail) == shard_reference(text + tail)
 
 
 def test_reads_the_same_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from vision_grpc import ImageError, v1
+from vision_grpc._cli.inputs import read_list
+from vision_grpc._cli.output import row
+from vision_grpc._json.encode import dumps
+from vision_grpc.results import ImageResult
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -52,3 +58,17 @@ def run(block: str, names: dict[str, object], capsys: pytest.CaptureFixture[str]
     if inspect.iscoroutine(done):
         asyncio.run(done)
     return capsys.readouterr().out
+
+
+def test_the_failed_images_are_listed(tmp_path: Path) -> None:
+    """The line for the shell finds the images that failed, and not those in which something of the name "error" was found."""
+    labelled = v1.AnnotateImageResponse(
+        label_annotations=[v1.EntityAnnotation(description="error"), v1.EntityAnnotation(description='"error":{')]
+    )
+    uris = ["gs://bucket/a.jpg", "gs://bucket/b.jpg"]
+    results = [ImageResult(0, uris[0], labelled), ImageResult(1, uris[1], labelled, ImageError(3, "Bad.", index=1, uri=uris[1]))]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/results.jsonl").write_bytes(b"".join(dumps(row(result, keep_context=True)) + b"\n" for result in results))
+    (command,) = re.findall(r"`(grep [^`]*failed\.jsonl)`", (ROOT / "README.md").read_text())
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert read_list(str(tmp_path / "failed.jsonl"), None) == uris[1:]

@@ -340,6 +340,19 @@ def test_a_picture_is_enlarged_by_keyboard(show: Open, browser: webdriver.Chrome
     assert browser.switch_to.active_element.get_attribute("id") == "query"
 
 
+def test_likelihoods_are_read_in_one_line_each(show: Open, browser: webdriver.Chrome) -> None:
+    """Beside the longest name too, the longest word is on one line, and all meters of a column begin at one place."""
+    found = result(0)
+    for likelihood in v1.Likelihood.values()[1:]:
+        found.response.face_annotations.add(under_exposed_likelihood=likelihood, detection_confidence=0.9)
+        found.response.face_annotations.add(joy_likelihood=likelihood, detection_confidence=0.9)
+    show([found])
+    script = "return [...document.querySelectorAll(arguments[0])].map(element => element.getBoundingClientRect()[arguments[1]])"
+    for selector, side in ((".likely li", "height"), (".likely meter", "left")):
+        places = browser.execute_script(script, selector, side)
+        assert (len(places), len(set(places))) == (10, 1), selector
+
+
 def test_dark_mode_is_dark(show: Open, browser: webdriver.Chrome) -> None:
     """Where the system prefers dark, paper is dark and ink is light."""
     try:

@@ -325,6 +325,14 @@ def test_a_name_that_ends_before_it_begins_is_named(tmp_path: Path) -> None:
     assert "output-2-to-1.json does not belong here" in str(*lenient.problems)
 
 
+def test_a_name_may_hold_any_number(tmp_path: Path) -> None:
+    """Also one that no machine word does: what lies under such a name is read, and the rest is missing."""
+    write(tmp_path, (f"output-1-to-{10**30}.json", shard(1, 2)[1]))
+    lenient = read_results(tmp_path, strict=False)
+    assert [result.uri for result in lenient] == URIS[:2]
+    assert "results after 2 are missing" in str(*lenient.problems)
+
+
 def test_nothing_at_the_destination_is_an_error(tmp_path: Path) -> None:
     """An empty folder, a missing bucket; not strict they are problems."""
     for output, objects in ((str(tmp_path), None), ("gs://nobody/x/", LocalObjects({}))):

@@ -645,6 +645,22 @@ def test_resume_line_of_an_emulator(server: Emulator, tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("--output gs://results/run/")
 
 
+def test_results_of_an_operation_in_a_folder(server: Emulator, tmp_path: Path) -> None:
+    """--wait brings them from the bucket, wherever that is said to be, to a folder of this machine."""
+    name = begin(server, tmp_path)
+    buckets = json.dumps({"results": str(tmp_path / "bucket")})
+    environment = {"VISION_EMULATOR_HOST": server.target, "VISION_EMULATOR_BUCKETS": buckets}
+    done = submit("--wait", name, "--output", "here", cwd=tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    assert len(rows(tmp_path / "here/results.jsonl")) == 1
+    (tmp_path / "file").touch()
+    calls = len(server.calls)
+    for place, said in (("file", "--output file is a file"), ("s3://b/x", "--output: 's3://b/x/' is not a Cloud Storage prefix")):
+        done = submit("--wait", name, "--output", place, cwd=tmp_path, **environment)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert len(server.calls) == calls
+
+
 def test_terminated_wait(server: Emulator, tmp_path: Path) -> None:
     """SIGTERM ends --wait as Ctrl-C does, with the line that waits again; exit code 143."""
     server.faults.add(Fault.stall())

@@ -116,7 +116,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--uri-column", metavar="NAME", help="the column of --uris-from that names the images (default: uri)")
     command.add_argument("--features", type=_names, metavar="LIST", help="what to look for, separated by commas (see below)")
-    command.add_argument("--output", metavar="PLACE", help="a folder for local pictures, gs://bucket/prefix/ for gs:// URIs")
+    command.add_argument(
+        "--output", metavar="PLACE", help="a folder for local pictures, gs://bucket/prefix/ for gs:// URIs; with --wait either"
+    )
     command.add_argument("--stage", metavar="PREFIX", help="upload local pictures below gs://bucket/prefix/ first, and annotate them there")
     asking = command.add_argument_group("what is asked for")
     asking.add_argument("--max-results", type=_whole, metavar="N", help="at most N annotations of each feature")

@@ -110,7 +110,7 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     if options.job and Path(options.job).is_dir():
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
-        return Order(output=options.output or "")
+        return Order(output=_place(options.output) if options.output else "")
     words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
     if not words:
         raise ConfigError("no input: name pictures, folders or gs:// URIs")
@@ -130,10 +130,12 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
     if patterns:
         found = objects(options, min(patterns))
         words = [uri for word in words for uri in (expand(word, found) if word in patterns else [word])]
-    inputs = _staged(options, words, voice) if options.stage else collect(words)
-    for index, uri in enumerate(inputs.uris):
-        check_uri(uri, f"uris[{index}]")
+    inputs = Inputs() if options.stage else collect(words)
     output = _checked_output(options, inputs)
+    for index, word in enumerate(word for word in words if word.startswith("gs://")):
+        check_uri(word, f"uris[{index}]")
+    if options.stage:
+        inputs = _staged(options, words, voice)
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
 
@@ -181,37 +183,44 @@ def _check_mode(options: argparse.Namespace) -> None:
 
 
 def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> Inputs:
-    """The inputs with the local ones uploaded below --stage."""
+    """The inputs, each once and in the order named, with the local ones uploaded below --stage."""
     prefix = options.stage if options.stage.endswith("/") else f"{options.stage}/"
     check_destination(prefix, "--stage")
-    here = pictures(word for word in words if not word.startswith("gs://"))
-    if not here:
+    chosen = list(dict.fromkeys(name for word in words for name in ([word] if word.startswith("gs://") else pictures([word]))))
+    paths = named(name for name in chosen if not name.startswith("gs://"))
+    if not paths:
         raise ConfigError("--stage uploads local pictures, and none is named: leave it out")
-    with Bar(len(here), "uploads", enabled=not voice.quiet) as bar:
-        uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
-    voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
-    there = [word for word in words if word.startswith("gs://")]
-    return Inputs([*named(here), *there], [*uris, *there])
+    with Bar(len(paths), "uploads", enabled=not voice.quiet) as bar:
+        uris, uploaded = stage(list(paths.values()), prefix, objects(options, prefix), bar.advance)
+    voice.say(f"uploaded {uploaded:,} of {count(len(paths), 'picture')} to {prefix}; the others lay there already")
+    staged = {path: (name, uri) for (name, path), uri in zip(paths.items(), uris, strict=True)}
+    pairs = [staged.get(name, (name, name)) for name in chosen]
+    return Inputs([name for name, _ in pairs], [uri for _, uri in pairs], paths=paths)
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
     output: str = options.output
-    if not inputs.local:
-        if not output.startswith("gs://"):
-            raise ConfigError(
-                f"--output {output} is a local folder, but the service writes the results of gs:// images to a bucket: "
-                "give gs://bucket/folder/ (--json prints them here too)"
-            )
-        prefix = output if output.endswith("/") else f"{output}/"
-        check_destination(prefix, "--output")
-        return prefix
-    if "://" in output:
+    if not inputs.local and not output.startswith("gs://"):
+        raise ConfigError(
+            f"--output {output} is a local folder, but the service writes the results of gs:// images to a bucket: "
+            "give gs://bucket/folder/ (--json prints them here too)"
+        )
+    if inputs.local and "://" in output:
         raise ConfigError(
             f"--output {output} lies in Cloud Storage, but {inputs.names[0]} on this machine: give a local folder, "
             "or upload the pictures with --stage gs://bucket/folder/"
         )
-    if options.no_wait:
+    if inputs.local and options.no_wait:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
+    return _place(output)
+
+
+def _place(output: str) -> str:
+    """The prefix, with its final slash, or the folder."""
+    if "://" in output:
+        prefix = output if output.endswith("/") else f"{output}/"
+        check_destination(prefix, "--output")
+        return prefix
     if os.path.exists(output) and not os.path.isdir(output):  # noqa: PTH110, PTH112 - False, not an error, for a name that is too long
         raise ConfigError(f"--output {output} is a file: name a folder")
     for name in FILES.values():

@@ -25,6 +25,7 @@ SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", "
 
 PICTURES = "gs://pictures/"
 
+_PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,16}\Z")
 _SHOWN = 200
 _UPLOADS = 8
 """Pictures uploaded at the same time."""
@@ -38,7 +39,7 @@ class Inputs:
         names: As the user named them; bytes of a file name that are no UTF-8 are written out as ``\\xff``.
         uris: ``gs://…``, of the same length.
         local: The names are local files, which only the embedded server can read.
-        paths: The path behind each of these names.
+        paths: The path behind each name that is one of a local file, be it staged or not.
     """
 
     names: list[str] = field(default_factory=list)
@@ -119,16 +120,20 @@ def expand(pattern: str, objects: Objects) -> list[str]:
 def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[], object] = lambda: None) -> tuple[list[str], int]:
     """Uploads local pictures below a gs:// prefix; returns their URIs, in order, and how many had to be uploaded.
 
-    An object is named by its content, so a picture that lies there already is not uploaded again.
+    An object is named by its content, and by how its file's name ends where that is plain, so a picture that lies there already is
+    not uploaded again.
 
     Raises:
         OSError: A picture cannot be read, or the prefix not be written to.
     """
 
+    uploader: dict[str, str] = {}
+
     def upload(name: str) -> tuple[str, bool]:
         content = Path(name).read_bytes()
-        uri = f"{prefix}{hashlib.sha256(content).hexdigest()[:32]}{Path(name).suffix.lower()}"
-        missing = not objects.exists(uri)
+        uri = f"{prefix}{hashlib.sha256(content).hexdigest()[:32]}{''.join(_PLAIN_SUFFIX.findall(name.lower()))}"
+        # Of two files of the same content the first uploads it.
+        missing = uploader.setdefault(uri, name) == name and not objects.exists(uri)
         if missing:
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
             objects.write(uri, content, kind)
@@ -144,10 +149,10 @@ def read_list(place: str, column: str | None) -> list[str]:
     """The inputs listed in a file, or in standard input for "-": one a line, or a column of JSON Lines or CSV.
 
     A file is CSV by its name's ending (.csv) or where a column is named and the first line is no JSON object; it is JSON Lines where
-    its first line is an object. Lines that are empty are passed over.
+    its first line is an object. Lines that are empty, or whose column is, are passed over.
 
     Raises:
-        ConfigError: It cannot be read, a line has no such column, or names nothing; the sentence names the line.
+        ConfigError: It cannot be read, a line has no such column, or names what is no picture; the sentence names the line.
     """
     where = f"--uris-from {place}"
     try:

@@ -10,7 +10,6 @@ import math
 import shlex
 import tempfile
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,7 @@ class JobCommand:
         client = AsyncClient(**client_settings(options))  # type: ignore[arg-type]
         self._voice.say(f"annotating {count(len(order.inputs), 'image')} on {client.target}; the job's ledger is {self._ledger}")
         bar = JobBar(None, counted=False, enabled=not self._voice.quiet)
-        return self._annotate(client, found, found.read, order.output, bar)
+        return self._annotate(client, found, order.output, bar)
 
     def _run_local(self) -> int:
         from vision_grpc.emulator import Emulator
@@ -98,10 +97,14 @@ class JobCommand:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
             client = AsyncClient(emulator=server.target, polling=NEARBY)
-            return self._annotate(client, found, lambda name: LocalFiles().read(order.inputs.paths[name]), found.destination, bar)
+            return self._annotate(client, found, found.destination, bar)
 
-    def _annotate(self, client: AsyncClient, found: Objects, picture: Callable[[str], bytes | None], destination: str, bar: JobBar) -> int:
+    def _annotate(self, client: AsyncClient, found: Objects, destination: str, bar: JobBar) -> int:
         publisher = Publisher(self._order.output, self._options.format, found, self._voice, self._options.api_version)
+
+        def picture(name: str) -> bytes:
+            path = self._order.inputs.paths.get(name)
+            return found.read(name) if path is None else LocalFiles().read(path)
 
         def told(result: ImageResult, line: bytes) -> None:
             if self._options.json:

@@ -77,8 +77,10 @@ class Operations:
             OperationFailed, CallError: One of them did not end well; the last of several, after the others were said.
         """
         # Whether the results can be read is found out before, not after, the wait.
-        found = objects(self._options, self._order.output or "gs://")
-        if self._order.output.startswith("gs://"):
+        remote = self._order.output.startswith("gs://")
+        # The operations wrote to buckets, wherever the results go from there.
+        found = objects(self._options, self._order.output if remote else "gs://")
+        if remote:
             check_readable(found, self._order.output)
         with Client(**self._settings()) as client:
             # Polls outlive any failure: a server that was never there would be waited for without a word.

@@ -60,13 +60,12 @@ def decode(message_class: type[M], text: str | bytes) -> M:
 
     Raises ParseError where json_format does.
     """
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     descriptor: Any = message_class.DESCRIPTOR
-    tree, plain = _parse(data)
+    tree, plain = _parse(text)
     try:
         return message_class.FromString(_swift(descriptor, tree, plain))
     except UnsureError:
-        return message_class.FromString(_slow(descriptor, _parse_strictly(data), _DEPTH))
+        return message_class.FromString(_slow(descriptor, _parse_strictly(text), _DEPTH))
 
 
 def decode_shard(batch_class: type[Message], data: bytes) -> list[bytes]:
@@ -85,8 +84,9 @@ def decode_shard(batch_class: type[Message], data: bytes) -> list[bytes]:
     except (_NoPiecesError, ParseError):
         pass  # the whole text decides
     tree, plain = _parse(data)
-    if type(tree) is dict and tree.keys() == {"responses"} and type(tree["responses"]) is list:
-        return _elements(response, tree["responses"], plain, lambda: _parse_strictly(data)["responses"])
+    responses = tree.get("responses") if type(tree) is dict else None
+    if type(responses) is list and all(name == "responses" or shape_of(batch).ignores(name) for name in tree):
+        return _elements(response, responses, plain, lambda: _parse_strictly(data)["responses"])
     whole: Any = message_factory.GetMessageClass(batch).FromString(_slow(batch, _parse_strictly(data), _DEPTH))
     return [message.SerializeToString() for message in whole.responses]
 
@@ -211,16 +211,17 @@ def _known(type_url: str) -> bool:
     return True
 
 
-def _parse(data: bytes) -> tuple[Any, bool]:
+def _parse(text: str | bytes) -> tuple[Any, bool]:
     """Returns the JSON tree, and whether the constructor would read it as json_format does."""
     if orjson is None or not _UPB:
-        return _parse_strictly(data), False
+        return _parse_strictly(text), False
     try:
+        data = text.encode() if isinstance(text, str) else text
         tree = orjson.loads(data)
         compact = orjson.dumps(tree)
     except (ValueError, TypeError):
         # NaN, lone surrogates, numbers beyond the doubles and deep nesting are JSON to the json module alone.
-        return _parse_strictly(data), False
+        return _parse_strictly(text), False
     # Of two equal keys orjson keeps the last, where json_format refuses the text; then a colon is missing from the tree.
     # Only an escaped colon could make up for it.
     if data.count(b":") != compact.count(b":") or (b"\\u003" in data and re.search(rb"\\u003[aA]", data)):
@@ -228,9 +229,9 @@ def _parse(data: bytes) -> tuple[Any, bool]:
     return tree, _LOOSE.search(compact) is None
 
 
-def _parse_strictly(data: bytes) -> Any:
+def _parse_strictly(text: str | bytes) -> Any:
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique)
+        return json.loads(text if isinstance(text, str) else text.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ParseError(f"it is not JSON: {error}") from error
 

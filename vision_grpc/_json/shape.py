@@ -100,6 +100,11 @@ class Shape:
         self._checks = {field.json_name: _check(field) for field in descriptor.fields}
         self._proto_names = {field.name for field in descriptor.fields} - set(self._checks)
 
+    def ignores(self, name: str) -> bool:
+        """Whether json_format passes over a member of that name, whatever its value."""
+        # Proto names are accepted too. A name in brackets is an extension, which json_format refuses, as it does lone surrogates.
+        return not (name in self._checks or name in self._proto_names or name.startswith("[")) and name.isascii()
+
     def clean(self, tree: Any) -> dict[str, Any]:
         """Returns the tree without what json_format ignores: unknown fields, unknown enum names, null.
 
@@ -111,8 +116,7 @@ class Shape:
         for name, value in tree.items():
             check = self._checks.get(name)
             if check is None:
-                # Proto names are accepted too, and a name in brackets is an extension, which json_format refuses.
-                if name in self._proto_names or name.startswith("["):
+                if not self.ignores(name):
                     raise UnsureError
             elif value is not None and (kept := check(value)) is not _DROP:
                 cleaned[name] = kept

@@ -106,7 +106,7 @@ def join(
 
 def _indexes(responses: Sequence[Any], named: range, uris: Sequence[str] | None) -> Sequence[int] | None:
     """Returns the index of every response within the shard's own; None where they cannot be its own."""
-    if len(responses) > len(named):
+    if len(responses) > named.stop - named.start:  # len() has no numbers beyond 64 bits, and a name may hold any
         return None
     if uris is None:
         return named[: len(responses)]

@@ -1,9 +1,11 @@
 """TEXT_DETECTION and DOCUMENT_TEXT_DETECTION: what is written in a picture, by RapidOCR on onnxruntime.
 
-The models lie inside RapidOCR's wheel; nothing is downloaded. Both features give the same answer: one reader serves both.
+The models lie inside RapidOCR's wheel; nothing is downloaded, and nothing is sent anywhere. Both features give the same answer: one
+reader serves both.
 """
 
 import logging
+import os
 import threading
 from functools import cache
 from itertools import groupby
@@ -95,6 +97,9 @@ def _mean(values: Any) -> float:
 @cache
 def _engine() -> Any:
     """RapidOCR with its models loaded. Threads may share it: onnxruntime allows it, and the rest keeps no state."""
+    # onnxruntime's wheels make a device id in the user's home and send Microsoft the program's path and the machine's kind, unless
+    # this is set before they are imported; what the environment says already stands.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import rapidocr
     from rapidocr.main import RapidOCR
 
