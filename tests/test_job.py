@@ -24,21 +24,6 @@ from vision_grpc.ledger import Ledger, LedgerReader, State
 INTERNAL, UNAVAILABLE, NOT_FOUND, INVALID = 13, 14, 5, 3
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A server and its objects."""
-    made = Stage(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
-    """A client of that server."""
-    async with stage.client() as made:
-        yield made
-
-
 @pytest.mark.parametrize("order", ["completion", "input"])
 async def test_every_image_has_one_result(stage: Stage, client: AsyncClient, order: str) -> None:
     """A job hands out one result for each image, and in input order in the order of the input; each is sent once."""
