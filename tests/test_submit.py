@@ -63,9 +63,9 @@ def prompt_server(tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
-def cloud(server: Emulator, tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def cloud(server: Emulator, tmp_path: Path, *words: str, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     buckets = ("--bucket", f"pictures={IMAGES}", "--bucket", f"results={tmp_path / 'bucket'}")
-    return submit(*words, *buckets, cwd=tmp_path, VISION_EMULATOR_HOST=server.target, **environment)
+    return submit(*words, *buckets, cwd=tmp_path, stdin=stdin, VISION_EMULATOR_HOST=server.target, **environment)
 
 
 def test_local_folder(tmp_path: Path) -> None:

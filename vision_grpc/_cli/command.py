@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -111,8 +111,7 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
         return Order(output=options.output or "")
-    words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
-    if not words:
+    if not options.inputs and not options.uris_from:
         raise ConfigError("no input: name pictures, folders or gs:// URIs")
     if not options.features:
         raise ConfigError("no features: say what to look for, as --features text,faces")
@@ -126,13 +125,9 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         wanted.model = options.model or ""
     context = v1.ImageContext(language_hints=options.language or ())
     context.crop_hints_params.aspect_ratios.extend(options.aspect_ratio or ())
-    patterns = {word for word in options.inputs if has_pattern(word)}
-    if patterns:
-        found = objects(options, min(patterns))
-        words = [uri for word in words for uri in (expand(word, found) if word in patterns else [word])]
-    inputs = _staged(options, words, voice) if options.stage else collect(words)
-    for index, uri in enumerate(inputs.uris):
-        check_uri(uri, f"uris[{index}]")
+    inputs = _staged(options, voice) if options.stage else collect(_listed(options))
+    if not inputs:
+        raise ConfigError(f"no input: --uris-from {options.uris_from} names no image")
     output = _checked_output(options, inputs)
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
@@ -180,18 +175,36 @@ def _check_mode(options: argparse.Namespace) -> None:
         raise ConfigError("--format parquet needs pyarrow: pip install 'vision-grpc[parquet]'")
 
 
-def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> Inputs:
+def _listed(options: argparse.Namespace) -> Iterator[str]:
+    """What the command names as its inputs, a gs:// pattern as the objects that match, then what the list names, as it is read."""
+    found = None
+    for index, word in enumerate(options.inputs):
+        if has_pattern(word):
+            found = found or objects(options, word)
+            for uri in expand(word, found):
+                check_uri(uri, word)
+                yield uri
+        else:
+            if word.startswith("gs://"):
+                check_uri(word, f"uris[{index}]")
+            yield word
+    if options.uris_from:
+        yield from read_list(options.uris_from, options.uri_column)
+
+
+def _staged(options: argparse.Namespace, voice: Voice) -> Inputs:
     """The inputs with the local ones uploaded below --stage."""
     prefix = options.stage if options.stage.endswith("/") else f"{options.stage}/"
     check_destination(prefix, "--stage")
+    words = list(_listed(options))
     here = pictures(word for word in words if not word.startswith("gs://"))
     if not here:
         raise ConfigError("--stage uploads local pictures, and none is named: leave it out")
     with Bar(len(here), "uploads", enabled=not voice.quiet) as bar:
         uris, uploaded = stage(here, prefix, objects(options, prefix), bar.advance)
     voice.say(f"uploaded {uploaded:,} of {count(len(here), 'picture')} to {prefix}; the others lay there already")
-    there = [word for word in words if word.startswith("gs://")]
-    return Inputs([*named(here), *there], [*uris, *there])
+    there = list(dict.fromkeys(word for word in words if word.startswith("gs://")))
+    return Inputs([*uris, *there], [*named(here), *there])
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:

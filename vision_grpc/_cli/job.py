@@ -136,7 +136,10 @@ class JobCommand:
 
     def _named(self, result: ImageResult) -> ImageResult:
         """The result by the name that the user gave the image, also within its error."""
-        name = self._order.inputs.names[result.index]
+        names = self._order.inputs.names
+        if not names:
+            return result
+        name = names[result.index]
         error = result.error
         if error is not None and name != result.uri:
             words = error.message.replace(result.uri, name)
@@ -231,9 +234,10 @@ class JobCommand:
 
     def how_to_go_on(self) -> str:
         """How this job is resumed."""
+        again = ", and the same list on standard input once more" if self._options.uris_from == "-" else ""
         if self._options.job:
-            return f"Resume: the same command, with --job {shlex.quote(str(self._ledger))}"
-        return f"Resume: run the same command again (its ledger is {self._ledger})"
+            return f"Resume: the same command, with --job {shlex.quote(str(self._ledger))}{again}"
+        return f"Resume: run the same command again (its ledger is {self._ledger}){again}"
 
     def _forget(self) -> None:
         """Removes the ledger of a job that nobody asked to keep, and that is complete."""

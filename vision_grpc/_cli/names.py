@@ -55,7 +55,7 @@ def own_ledger(options: argparse.Namespace, order: Order) -> Path:
     """
     asked = {name: value for name, value in vars(options).items() if name not in _HARMLESS}
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
-    for name, uri in zip(order.inputs.names, order.inputs.uris, strict=True):
+    for name, uri in zip(order.inputs.names or order.inputs.uris, order.inputs.uris, strict=True):
         digest.update(f"{name}\0{uri}\0".encode())
     if order.inputs.local:
         folder = Path(order.output) / ".vision-grpc"
