@@ -320,10 +320,15 @@ def test_other_inputs(server: Emulator, tmp_path: Path) -> None:
     """A ledger of other inputs or settings is refused in words, and nothing is sent."""
     assert cloud(server, tmp_path, *WORDS, "--job", "nightly.db").returncode == 0
     before = submits(server)
-    for words in (("gs://pictures/page.png", *WORDS[1:]), (*WORDS, "--max-results", "3")):
+    for words, said in (
+        (("gs://pictures/page.png", *WORDS[1:]), "belongs to a job with other inputs"),
+        ((*WORDS, "--max-results", "3"), "features was "),
+        ((*WORDS, "--language", "de"), 'image_context was {} and is now {"languageHints": ["de"]}'),
+    ):
         other = cloud(server, tmp_path, *words, "--job", "nightly.db")
         assert other.returncode == 2, other.stdout
         assert "nightly.db" in other.stderr
+        assert said in other.stderr
         assert "Traceback" not in other.stderr
     assert submits(server) == before
 
