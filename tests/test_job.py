@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,19 @@ async def test_every_image_has_one_result(stage: Stage, client: AsyncClient, ord
     assert (job.summary.end, job.summary.ok, job.summary.sent, job.summary.attempts) == ("complete", 50, 50, {1: 50})
     assert job.progress is not None
     assert (job.progress.ok, job.progress.total, job.progress.in_flight, job.progress.remaining) == (50, 50, 0, 0.0)
+
+
+@pytest.mark.parametrize("order", ["completion", "input"])
+async def test_what_was_taken_is_forgotten(stage: Stage, client: AsyncClient, order: str) -> None:
+    """However many requests a job has, what it holds of those that were taken is nothing."""
+    stage.annotators.errors.update({2: [INTERNAL], 9: [INTERNAL]})
+    job = stage.job(40, client, order=order)
+    desk: Any = None
+    async with job:
+        async for _ in job:
+            desk = job._desk
+    assert job.summary.end == "complete"
+    assert [*desk.ended, *desk.running, *desk.doubts, *desk.rests] == []
 
 
 async def test_finished_job_does_nothing_again(stage: Stage, client: AsyncClient) -> None:
@@ -666,12 +680,15 @@ async def test_opentelemetry_hears_of_it(stage: Stage, client: AsyncClient, monk
     monkeypatch.setattr("opentelemetry.metrics.get_meter", lambda name: Meter())
     context = trace.SpanContext(0x1234, 0x5678, is_remote=False, trace_flags=trace.TraceFlags(1))
     stage.annotators.errors[0] = [INTERNAL]
+    stage.server.faults.add(Fault.fail("AsyncBatchAnnotateImages", grpc.StatusCode.UNAVAILABLE, nth=2, accepted=True))
     with trace.use_span(trace.NonRecordingSpan(context)):
         check(await take(stage.job(8, client)), 8)
     images = [(value, attributes["state"]) for name, value, attributes in told if name == "vision.job.images"]
     assert sum(value for value, state in images if state == "ok") == 8
     assert sum(value for value, state in images if state == "again") == 1
     assert len([1 for name, *_ in told if name == "vision.job.submit.duration"]) == 3
+    outcomes = Counter(attributes["outcome"] for name, _, attributes in told if name == "vision.job.requests")
+    assert outcomes == {"accepted": 2, "doubted": 1, "ended": 3}  # also that whose answer was lost
     assert {attributes["code"] for name, _, attributes in told if name == "vision.job.operation.duration"} == {"OK"}
     calls = [call for call in stage.server.calls if call.method == "AsyncBatchAnnotateImages"]
     assert {dict(call.metadata)["traceparent"] for call in calls} == {f"00-{0x1234:032x}-{0x5678:016x}-01"}
