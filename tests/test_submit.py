@@ -396,6 +396,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--max-cost", "1"], "--max-cost needs prices"),
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
         (["a.png", "--features", "text", "--output", "out", "--price", "text=1"], "--price is for --max-cost"),
+        (["a.png", "--features", "text", "--output", "out", "--uri-column", "x"], "--uri-column is for --uris-from"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
         (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),
@@ -444,6 +445,10 @@ def test_no_credentials(tmp_path: Path) -> None:
     """Without credentials the cloud is not called: exit code 4 and the way out."""
     done = submit("gs://bucket/a.png", "--features", "text", "--output", "gs://bucket/out/", "--endpoint", "localhost:1", cwd=tmp_path)
     assert done.returncode == 4
+    words = ["gs://bucket/a.png", "--features", "text", "--output", "gs://bucket/out/", "--endpoint", "localhost:1", "--no-wait"]
+    started = submit(*words, cwd=tmp_path)
+    assert started.returncode == 4
+    assert "may have accepted" not in started.stderr
     waited = submit("--wait", "operations/1", "--endpoint", "localhost:1", cwd=tmp_path)
     assert waited.returncode == 4
     assert "gcloud auth application-default login" in waited.stderr

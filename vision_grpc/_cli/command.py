@@ -172,6 +172,8 @@ def _check_mode(options: argparse.Namespace) -> None:
             raise ConfigError(f"--price {name}: there is no such feature")
     if options.price and options.max_cost is None:
         raise ConfigError("--price is for --max-cost: say what may be spent, as --max-cost 20, or leave it out")
+    if options.uri_column and not options.uris_from:
+        raise ConfigError("--uri-column is for --uris-from: name the list, or leave it out")
     if "parquet" in options.format and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("--format parquet needs pyarrow: pip install 'vision-grpc[parquet]'")
 

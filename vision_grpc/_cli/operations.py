@@ -60,8 +60,8 @@ class Operations:
                 self.submitting = True
                 try:
                     operation = client.async_batch_annotate(requests, output, labels=dict(options.label or ()))
-                except CallError as error:
-                    self.submitting = error.ambiguous
+                except VisionError as error:
+                    self.submitting = isinstance(error, CallError) and error.ambiguous
                     raise
                 self.submitting = False
                 self.names.append(operation.name)
