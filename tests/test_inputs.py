@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.test_submit import IMAGES, clean, cloud, rows, submit
 from vision_grpc import ConfigError
 from vision_grpc._cli.inputs import collect, expand, read_list, stage
 from vision_grpc.emulator import Emulator
-from vision_grpc.objects import LocalObjects
+from vision_grpc.objects import LocalObjects, ObjectInfo
 
 
 @pytest.fixture
@@ -40,14 +41,31 @@ def bucket(tmp_path: Path) -> LocalObjects:
 )
 def test_patterns(bucket: LocalObjects, pattern: str, names: list[str]) -> None:
     """`*` and `?` stay within a folder, `**` does not; numbers sort as numbers."""
-    assert expand(f"gs://photos/{pattern}", bucket) == [f"gs://photos/{name}" for name in names]
+    assert list(expand(f"gs://photos/{pattern}", bucket)) == [f"gs://photos/{name}" for name in names]
 
 
 @pytest.mark.parametrize(("pattern", "sentence"), [("gs://ph*/a.jpg", "name the bucket"), ("gs://photos/*.gif", "matches no object")])
 def test_bad_patterns(bucket: LocalObjects, pattern: str, sentence: str) -> None:
     """A pattern for buckets, or one that matches nothing, is refused in words."""
     with pytest.raises(ConfigError, match=sentence):
-        expand(pattern, bucket)
+        list(expand(pattern, bucket))
+
+
+def test_matches_are_not_held() -> None:
+    """However many objects match, no more than a moment's worth of them is in memory; numbers still sort as numbers."""
+    names = [f"gs://photos/{'folder/' * 5}{number}.jpg" for number in range(50_000)]
+
+    class Many(LocalObjects):
+        def list(self, prefix: str) -> Iterator[ObjectInfo]:
+            return (ObjectInfo(name, 1) for name in reversed(names))
+
+    tracemalloc.start()
+    found = collect(expand("gs://photos/**.jpg", Many({})))
+    assert all(map(operator.eq, found.uris, names))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 50_000
+    assert peak < 1_000_000  # bytes; the URIs alone are 4 MB
 
 
 @pytest.mark.parametrize(

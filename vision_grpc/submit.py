@@ -172,7 +172,9 @@ def parser() -> argparse.ArgumentParser:
         help="besides results.jsonl: html (report.html, to look at) and parquet (results.parquet), separated by commas",
     )
     shown.add_argument(
-        "--json", action="store_true", help="print the lines of results.jsonl (with --no-wait, the operations) to standard output"
+        "--json",
+        action="store_true",
+        help="print to standard output each line of results.jsonl that this run brings (with --no-wait, the operations)",
     )
     shown.add_argument("--quiet", action="store_true", help="print nothing but errors, and what --json asks for")
     return command

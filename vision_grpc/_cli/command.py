@@ -184,9 +184,7 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
     for index, word in enumerate(options.inputs):
         if has_pattern(word):
             found = found or objects(options, word)
-            for uri in expand(word, found):
-                check_uri(uri, word)
-                yield uri
+            yield from expand(word, found)
         else:
             if word.startswith("gs://"):
                 check_uri(word, f"uris[{index}]")

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from vision_grpc._cli.uris import Uris
+from vision_grpc._cli.uris import Uris, in_order
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo, Objects
 from vision_grpc.requests import check_uri
@@ -111,12 +111,12 @@ def has_pattern(word: str) -> bool:
     return word.startswith("gs://") and ("*" in word or "?" in word)
 
 
-def expand(pattern: str, objects: Objects) -> list[str]:
+def expand(pattern: str, objects: Objects) -> Iterator[str]:
     """The URIs below a bucket that match: ``?`` and ``*`` stay within a folder, ``**`` does not. In natural order.
 
     Raises:
-        ConfigError: The bucket's name is a pattern too, or nothing matches.
-        OSError: The bucket cannot be listed.
+        ConfigError: The bucket's name is a pattern too, nothing matches, or something that the service cannot read.
+        OSError: The bucket cannot be listed, or the URIs not be kept in a temporary file.
     """
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix.count("/") < 3:
@@ -124,10 +124,19 @@ def expand(pattern: str, objects: Objects) -> list[str]:
     signs = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     expression = "".join(signs.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))
     matches = re.compile(expression, re.DOTALL).fullmatch
-    found = [info.uri for info in objects.list(prefix) if not info.uri.endswith("/") and matches(info.uri)]
-    if not found:
+
+    def found() -> Iterator[str]:
+        for info in objects.list(prefix):
+            if not info.uri.endswith("/") and matches(info.uri):
+                check_uri(info.uri, pattern)
+                yield info.uri
+
+    nothing = True
+    for uri in in_order(found(), _natural):
+        nothing = False
+        yield uri
+    if nothing:
         raise ConfigError(f"{pattern} matches no object")
-    return sorted(found, key=_natural)
 
 
 def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[], object] = lambda: None) -> tuple[list[str], int]:
@@ -275,9 +284,12 @@ def _unreadable(error: OSError) -> None:
     raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """photo2 before photo10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> str:
+    """What sorts photo2 before photo10, whatever their case."""
+    parts = re.split(r"(\d+)", name.lower())
+    numbers = (str(int(digits)) for digits in parts[1::2])
+    parts[1::2] = [f"{len(number):04d}{number}" for number in numbers]
+    return "\0".join(parts)
 
 
 def _uri(number: int, path: str) -> str:

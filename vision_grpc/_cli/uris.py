@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class Uris:
@@ -19,15 +19,10 @@ class Uris:
     """
 
     def __init__(self, uris: Iterable[str]) -> None:
-        # No name is a file without a name.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
         with _in_words():
-            self._database.execute("PRAGMA journal_mode=OFF")
-            self._database.execute("CREATE TABLE uris (place INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE) STRICT")
-            self._database.execute("BEGIN")
+            self._database = _temporary("CREATE TABLE uris (place INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE) STRICT")
+            weakref.finalize(self, self._database.close)
             self._database.executemany("INSERT OR IGNORE INTO uris (uri) VALUES (?)", ((uri,) for uri in uris))
-            self._database.execute("COMMIT")
             self._count: int = self._database.execute("SELECT coalesce(max(place), 0) FROM uris").fetchone()[0]
 
     def __len__(self) -> int:
@@ -37,6 +32,26 @@ class Uris:
         with _in_words():
             for (uri,) in self._database.execute("SELECT uri FROM uris ORDER BY place"):
                 yield uri
+
+
+def in_order(uris: Iterable[str], rank: Callable[[str], str]) -> Iterator[str]:
+    """The URIs sorted by their rank, and by themselves where that is the same. They lie in a file meanwhile, too.
+
+    Raises:
+        OSError: The disk has no room for them, or failed.
+    """
+    with _in_words(), contextlib.closing(_temporary("CREATE TABLE uris (rank TEXT NOT NULL, uri TEXT NOT NULL) STRICT")) as database:
+        database.executemany("INSERT INTO uris VALUES (?, ?)", ((rank(uri), uri) for uri in uris))
+        for (uri,) in database.execute("SELECT uri FROM uris ORDER BY rank, uri"):
+            yield uri
+
+
+def _temporary(schema: str) -> sqlite3.Connection:
+    """A database in a file without a name, which goes when it is closed. All that is done is one transaction, never committed."""
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    for statement in ("PRAGMA journal_mode=OFF", schema, "BEGIN"):
+        database.execute(statement)
+    return database
 
 
 @contextlib.contextmanager
