@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 import vision_grpc
+from tests.faults.job_memory import Stage
 from tests.ports import held_port
 from vision_grpc import AsyncClient, Client, Polling, Retry, v1
 from vision_grpc.emulator import Emulator
@@ -140,6 +141,21 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client
 def any_client(emulator: Emulator, make_client: Callable[..., Client]) -> Client:
     """A client of either kind, of the server ``emulator``."""
     return make_client(emulator=emulator.target)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """For jobs: a server in this process, and its objects in memory."""
+    made = Stage(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
+    """A client of the server `stage`."""
+    async with stage.client() as made:
+        yield made
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,10 +1,14 @@
 """What the command line's inputs stand for: patterns, lists and staged pictures."""
 
 import json
+import operator
 import os
 import re
 import subprocess
 import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from tests.test_submit import IMAGES, clean, cloud, rows, submit
 from vision_grpc import ConfigError
 from vision_grpc._cli.inputs import collect, expand, read_list, stage
 from vision_grpc.emulator import Emulator
-from vision_grpc.objects import LocalObjects
+from vision_grpc.objects import LocalObjects, ObjectInfo
 
 
 @pytest.fixture
@@ -38,14 +42,31 @@ def bucket(tmp_path: Path) -> LocalObjects:
 )
 def test_patterns(bucket: LocalObjects, pattern: str, names: list[str]) -> None:
     """`*` and `?` stay within a folder, `**` does not; numbers sort as numbers."""
-    assert expand(f"gs://photos/{pattern}", bucket) == [f"gs://photos/{name}" for name in names]
+    assert list(expand(f"gs://photos/{pattern}", bucket)) == [f"gs://photos/{name}" for name in names]
 
 
 @pytest.mark.parametrize(("pattern", "sentence"), [("gs://ph*/a.jpg", "name the bucket"), ("gs://photos/*.gif", "matches no object")])
 def test_bad_patterns(bucket: LocalObjects, pattern: str, sentence: str) -> None:
     """A pattern for buckets, or one that matches nothing, is refused in words."""
     with pytest.raises(ConfigError, match=sentence):
-        expand(pattern, bucket)
+        list(expand(pattern, bucket))
+
+
+def test_matches_are_not_held() -> None:
+    """However many objects match, no more than a moment's worth of them is in memory; numbers still sort as numbers."""
+    names = [f"gs://photos/{'folder/' * 5}{number}.jpg" for number in range(50_000)]
+
+    class Many(LocalObjects):
+        def list(self, prefix: str) -> Iterator[ObjectInfo]:
+            return (ObjectInfo(name, 1) for name in reversed(names))
+
+    tracemalloc.start()
+    found = collect(expand("gs://photos/**.jpg", Many({})))
+    assert all(map(operator.eq, found.uris, names))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 50_000
+    assert peak < 1_000_000  # bytes; the URIs alone are 4 MB
 
 
 @pytest.mark.parametrize(
@@ -62,7 +83,7 @@ def test_bad_patterns(bucket: LocalObjects, pattern: str, sentence: str) -> None
 def test_lists(tmp_path: Path, name: str, text: str, column: str | None) -> None:
     """Text, JSON Lines and CSV with a named column list the same inputs."""
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert read_list(str(tmp_path / name), column) == ["gs://bkt/1.jpg", "gs://bkt/2, two.jpg"]
+    assert list(read_list(str(tmp_path / name), column)) == ["gs://bkt/1.jpg", "gs://bkt/2, two.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -84,13 +105,55 @@ def test_bad_lists(tmp_path: Path, name: str, text: str, sentence: str) -> None:
     """What is wrong with a list is said with its line or column."""
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=sentence):
-        read_list(str(tmp_path / name), None)
+        list(read_list(str(tmp_path / name), None))
 
 
 def test_list_that_is_no_text(tmp_path: Path) -> None:
     """A picture given as a list is refused in words."""
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_list(str(IMAGES / "sign.png"), None)
+        list(read_list(str(IMAGES / "sign.png"), None))
+
+
+def test_lists_are_not_held(tmp_path: Path) -> None:
+    """Of a list of any length, to its end and again, no more than a moment's worth of URIs is in memory; each is taken once, in order."""
+    uris = [f"gs://photos/{'folder/' * 5}{index % 50_000:08d}.jpg" for index in range(60_000)]
+    (tmp_path / "list.txt").write_text("\n".join(uris))
+    once = uris[:50_000]
+    tracemalloc.start()
+    found = collect(read_list(str(tmp_path / "list.txt"), None))
+    for _ in range(2):
+        assert all(map(operator.eq, found.uris, once))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(found), found.names) == (50_000, ())
+    assert peak < 1_000_000  # bytes; the URIs alone are 4 MB
+
+
+def test_a_list_without_room(tmp_path: Path) -> None:
+    """A list that the disk has no room for ends in words, and before anything is sent."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"gs://photos/{index:08d}.jpg\n" for index in range(100_000)))
+    code = (
+        "import resource, signal, sys\nfrom vision_grpc.submit import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["--uris-from", str(listed), "--features", "text", "--output", "gs://out/", "--job", "job.db"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False, env=clean())
+    assert done.returncode == 3, done.stderr
+    assert "the list of URIs cannot be kept in a temporary file" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "job.db").exists()
+
+
+@pytest.mark.parametrize("text", ["gs://bkt/1.jpg\n{picture}\n{rest}", "{picture}\ngs://bkt/1.jpg\n{rest}"])
+def test_a_mixed_list(tmp_path: Path, text: str) -> None:
+    """A list that names both kinds is refused by the first two that do not go together, whatever comes after them."""
+    listed = tmp_path / "list.txt"
+    listed.write_text(text.format(picture=IMAGES / "sign.png", rest="nonsense\n"))
+    with pytest.raises(ConfigError, match=r"gs://bkt/1.jpg lies in Cloud Storage and .*sign.png on this machine"):
+        collect(read_list(str(listed), None))
 
 
 def test_each_input_once(tmp_path: Path) -> None:
@@ -189,6 +252,36 @@ def test_standard_input(tmp_path: Path) -> None:
     done = subprocess.run(command, input=f"{IMAGES}/sign.png\n", cwd=tmp_path, capture_output=True, text=True, check=False, env=clean())
     assert done.returncode == 0, done.stderr
     assert len(rows(tmp_path / "out/results.jsonl")) == 1
+
+
+def test_standard_input_is_given_again(tmp_path: Path) -> None:
+    """A job of names from a pipe says, when it stops, that a resume needs them again; given again, it goes on, and sends nothing twice."""
+    (tmp_path / "bucket").mkdir()
+    listed = "gs://pictures/sign.png\ngs://pictures/swatches.png\n"
+    words = ["--uris-from", "-", "--features", "text", "--output", "gs://results/run/", "--job", "job.db", "--images-in-flight", "1"]
+    with Emulator(buckets={"pictures": IMAGES, "results": tmp_path / "bucket"}, annotator=lambda content, request: b"") as server:
+        done = cloud(server, tmp_path, *words, "--max-images", "1", stdin=listed)
+        assert done.returncode == 7, done.stderr
+        assert "Resume: the same command, with --job job.db, and the same list on standard input once more" in done.stdout
+        again = cloud(server, tmp_path, *words)
+        assert again.returncode == 2
+        assert "--uris-from - is empty" in again.stderr
+        assert cloud(server, tmp_path, *words, stdin=listed).returncode == 0
+        assert len([call for call in server.calls if call.method == "AsyncBatchAnnotateImages"]) == 2
+    assert [row["uri"] for row in rows(tmp_path / "bucket/run/results.jsonl")] == listed.split()
+
+
+def test_a_list_that_can_be_read_once(tmp_path: Path) -> None:
+    """A named pipe, as the shell's <(...), is a list like any other, also without --job."""
+    (tmp_path / "bucket").mkdir()
+    os.mkfifo(tmp_path / "names")
+    writer = threading.Thread(target=(tmp_path / "names").write_text, args=("gs://pictures/sign.png\ngs://pictures/sign.png\n",))
+    writer.start()
+    with Emulator(buckets={"pictures": IMAGES, "results": tmp_path / "bucket"}, annotator=lambda content, request: b"") as server:
+        done = cloud(server, tmp_path, "--uris-from", "names", "--features", "text", "--output", "gs://results/run/")
+    writer.join()
+    assert done.returncode == 0, done.stderr
+    assert [row["uri"] for row in rows(tmp_path / "bucket/run/results.jsonl")] == ["gs://pictures/sign.png"]
 
 
 def test_formats(tmp_path: Path) -> None:

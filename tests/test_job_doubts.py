@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -14,21 +13,6 @@ from tests.faults.job_memory import Stage, check, take, take_some
 from tests.until import auntil
 from vision_grpc import AsyncClient, JobIncomplete, Retry
 from vision_grpc.emulator import Fault
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A server and its objects."""
-    made = Stage(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def client(stage: Stage) -> AsyncIterator[AsyncClient]:
-    """A client of that server."""
-    async with stage.client() as made:
-        yield made
 
 
 def lost_and_failed() -> list[Fault]:

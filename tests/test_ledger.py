@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -184,6 +185,22 @@ def test_one_writer_at_a_time(ledger: Ledger, path: Path) -> None:
         assert reader.job == ledger.job
         ledger.intend(1, 0)
         assert reader.row(1).state is State.SUBMITTING
+
+
+def test_read_where_nothing_may_be_written() -> None:
+    """Who may read a ledger, and not write to its folder, sees how the job stands once it has ended, too."""
+    # Below a folder that another user may enter; root may write anywhere, and becomes another.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "job.db")
+        begun(path, output="gs://out/").close()
+        Path(folder).chmod(0o555)
+        code = (
+            "import os\nfrom vision_grpc.job import read_standing\nif os.getuid() == 0:\n    os.setuid(65534)\n"
+            f"assert not os.access({folder!r}, os.W_OK)\nprint(read_standing({str(path)!r}).output)"
+        )
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (other.stdout, other.stderr) == ("gs://out/\n", "")
+        Path(folder).chmod(0o755)
 
 
 def test_lock_goes_with_its_process(path: Path) -> None:

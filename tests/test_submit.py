@@ -63,9 +63,9 @@ def prompt_server(tmp_path: Path) -> Iterator[Emulator]:
         yield emulator
 
 
-def cloud(server: Emulator, tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def cloud(server: Emulator, tmp_path: Path, *words: str, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     buckets = ("--bucket", f"pictures={IMAGES}", "--bucket", f"results={tmp_path / 'bucket'}")
-    return submit(*words, *buckets, cwd=tmp_path, VISION_EMULATOR_HOST=server.target, **environment)
+    return submit(*words, *buckets, cwd=tmp_path, stdin=stdin, VISION_EMULATOR_HOST=server.target, **environment)
 
 
 def test_local_folder(tmp_path: Path) -> None:
@@ -320,10 +320,15 @@ def test_other_inputs(server: Emulator, tmp_path: Path) -> None:
     """A ledger of other inputs or settings is refused in words, and nothing is sent."""
     assert cloud(server, tmp_path, *WORDS, "--job", "nightly.db").returncode == 0
     before = submits(server)
-    for words in (("gs://pictures/page.png", *WORDS[1:]), (*WORDS, "--max-results", "3")):
+    for words, said in (
+        (("gs://pictures/page.png", *WORDS[1:]), "belongs to a job with other inputs"),
+        ((*WORDS, "--max-results", "3"), "features was "),
+        ((*WORDS, "--language", "de"), 'image_context was {} and is now {"languageHints": ["de"]}'),
+    ):
         other = cloud(server, tmp_path, *words, "--job", "nightly.db")
         assert other.returncode == 2, other.stdout
         assert "nightly.db" in other.stderr
+        assert said in other.stderr
         assert "Traceback" not in other.stderr
     assert submits(server) == before
 
@@ -391,6 +396,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--max-cost", "1"], "--max-cost needs prices"),
         (["a.png", "--features", "text", "--output", "out", "--price", "txt=1"], "no such feature"),
         (["a.png", "--features", "text", "--output", "out", "--price", "text=1"], "--price is for --max-cost"),
+        (["a.png", "--features", "text", "--output", "out", "--uri-column", "x"], "--uri-column is for --uris-from"),
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
         (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),
@@ -439,6 +445,10 @@ def test_no_credentials(tmp_path: Path) -> None:
     """Without credentials the cloud is not called: exit code 4 and the way out."""
     done = submit("gs://bucket/a.png", "--features", "text", "--output", "gs://bucket/out/", "--endpoint", "localhost:1", cwd=tmp_path)
     assert done.returncode == 4
+    words = ["gs://bucket/a.png", "--features", "text", "--output", "gs://bucket/out/", "--endpoint", "localhost:1", "--no-wait"]
+    started = submit(*words, cwd=tmp_path)
+    assert started.returncode == 4
+    assert "may have accepted" not in started.stderr
     waited = submit("--wait", "operations/1", "--endpoint", "localhost:1", cwd=tmp_path)
     assert waited.returncode == 4
     assert "gcloud auth application-default login" in waited.stderr

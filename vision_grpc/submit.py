@@ -112,7 +112,9 @@ def parser() -> argparse.ArgumentParser:
         help="pictures, folders of pictures, gs://bucket/object URIs, or patterns of these as gs://bucket/**.jpg",
     )
     command.add_argument(
-        "--uris-from", metavar="FILE", help="read further inputs from a file (one a line, JSON Lines or CSV); - reads standard input"
+        "--uris-from",
+        metavar="FILE",
+        help="read further inputs, any number, from a file (one a line, JSON Lines or CSV); - reads standard input, also in a resume",
     )
     command.add_argument("--uri-column", metavar="NAME", help="the column of --uris-from that names the images (default: uri)")
     command.add_argument("--features", type=_names, metavar="LIST", help="what to look for, separated by commas (see below)")
@@ -172,7 +174,9 @@ def parser() -> argparse.ArgumentParser:
         help="besides results.jsonl: html (report.html, to look at) and parquet (results.parquet), separated by commas",
     )
     shown.add_argument(
-        "--json", action="store_true", help="print the lines of results.jsonl (with --no-wait, the operations) to standard output"
+        "--json",
+        action="store_true",
+        help="print to standard output each line of results.jsonl that this run brings (with --no-wait, the operations)",
     )
     shown.add_argument("--quiet", action="store_true", help="print nothing but errors, and what --json asks for")
     return command

@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -111,8 +111,7 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         raise ConfigError(f"--job {options.job} is a folder: name a file")
     if options.wait or options.status:
         return Order(output=_place(options.output) if options.output else "")
-    words = [*options.inputs, *(read_list(options.uris_from, options.uri_column) if options.uris_from else ())]
-    if not words:
+    if not options.inputs and not options.uris_from:
         raise ConfigError("no input: name pictures, folders or gs:// URIs")
     if not options.features:
         raise ConfigError("no features: say what to look for, as --features text,faces")
@@ -126,16 +125,15 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         wanted.model = options.model or ""
     context = v1.ImageContext(language_hints=options.language or ())
     context.crop_hints_params.aspect_ratios.extend(options.aspect_ratio or ())
-    patterns = {word for word in options.inputs if has_pattern(word)}
-    if patterns:
-        found = objects(options, min(patterns))
-        words = [uri for word in words for uri in (expand(word, found) if word in patterns else [word])]
-    inputs = Inputs() if options.stage else collect(words)
-    output = _checked_output(options, inputs)
-    for index, word in enumerate(word for word in words if word.startswith("gs://")):
-        check_uri(word, f"uris[{index}]")
     if options.stage:
+        words = list(_listed(options))
+        output = _checked_output(options, Inputs())
         inputs = _staged(options, words, voice)
+    else:
+        inputs = collect(_listed(options))
+        if not inputs:
+            raise ConfigError(f"no input: --uris-from {options.uris_from} names no image")
+        output = _checked_output(options, inputs)
     return Order(inputs, features, context if context.ByteSize() else None, output)
 
 
@@ -178,8 +176,27 @@ def _check_mode(options: argparse.Namespace) -> None:
             raise ConfigError(f"--price {name}: there is no such feature")
     if options.price and options.max_cost is None:
         raise ConfigError("--price is for --max-cost: say what may be spent, as --max-cost 20, or leave it out")
+    if options.uri_column and not options.uris_from:
+        raise ConfigError("--uri-column is for --uris-from: name the list, or leave it out")
     if "parquet" in options.format and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("--format parquet needs pyarrow: pip install 'vision-grpc[parquet]'")
+
+
+def _listed(options: argparse.Namespace) -> Iterator[str]:
+    """What the command names as its inputs, a gs:// pattern as the objects that match, then what the list names, as it is read."""
+    found = None
+    for index, word in enumerate(options.inputs):
+        if has_pattern(word):
+            found = found or objects(options, word)
+            for uri in expand(word, found):
+                check_uri(uri, word)
+                yield uri
+        else:
+            if word.startswith("gs://"):
+                check_uri(word, f"uris[{index}]")
+            yield word
+    if options.uris_from:
+        yield from read_list(options.uris_from, options.uri_column)
 
 
 def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> Inputs:
@@ -195,7 +212,7 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
     voice.say(f"uploaded {uploaded:,} of {count(len(paths), 'picture')} to {prefix}; the others lay there already")
     staged = {path: (name, uri) for (name, path), uri in zip(paths.items(), uris, strict=True)}
     pairs = [staged.get(name, (name, name)) for name in chosen]
-    return Inputs([name for name, _ in pairs], [uri for _, uri in pairs], paths=paths)
+    return Inputs([uri for _, uri in pairs], [name for name, _ in pairs], paths=paths)
 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from vision_grpc._cli.uris import Uris, in_order
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo, Objects
 from vision_grpc.requests import check_uri
@@ -33,43 +34,56 @@ _UPLOADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Images in order: the name that the user gave each, and the URI that the service reads it by.
+    """Images in order: the URI that the service reads each by, and the name that the user gave it where that is another.
 
     Attributes:
-        names: As the user named them; bytes of a file name that are no UTF-8 are written out as ``\\xff``.
-        uris: ``gs://…``, of the same length.
+        uris: ``gs://…``
+        names: As the user named them, of the same length, or empty where the URIs are the names; bytes of a file name that are no
+            UTF-8 are written out as ``\\xff``.
         local: The names are local files, which only the embedded server can read.
         paths: The path behind each name that is one of a local file, be it staged or not.
     """
 
-    names: list[str] = field(default_factory=list)
-    uris: list[str] = field(default_factory=list)
+    uris: Uris | Sequence[str] = ()
+    names: Sequence[str] = ()
     local: bool = False
     paths: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.uris)
 
 
 def collect(words: Iterable[str]) -> Inputs:
     """Pictures, folders (searched through, in natural order) or gs:// URIs, each taken once, in the order named.
 
+    Pictures are named in memory, URIs are not: they may be more than it holds.
+
     Raises:
         ConfigError: Something is neither, does not exist, holds no pictures, or local and gs:// names are mixed.
+        OSError: The URIs cannot be kept in a temporary file.
     """
-    words = list(words)
-    remote = [word for word in words if word.startswith("gs://")]
-    if len(remote) == len(words):
-        unique = list(dict.fromkeys(remote))
-        return Inputs(unique, unique)
-    if remote:
-        other = next(word for word in words if not word.startswith("gs://"))
-        raise ConfigError(
-            f"{remote[0]} lies in Cloud Storage and {other} on this machine, and no one server reads both: "
-            "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
-        )
-    paths = named(pictures(words))
-    return Inputs(list(paths), [_uri(number, path) for number, path in enumerate(paths.values(), 1)], local=True, paths=paths)
+    here: list[str] = []
+
+    def remote() -> Iterator[str]:
+        there = None
+        for word in words:
+            if not word.startswith("gs://"):
+                here.append(word)
+            elif there is None:
+                there = word
+            if there is not None and here:
+                raise ConfigError(
+                    f"{there} lies in Cloud Storage and {here[0]} on this machine, and no one server reads both: "
+                    "run the command once for each kind, or upload the local ones with --stage gs://bucket/folder/"
+                )
+            if there is not None:
+                yield word
+
+    uris = Uris(remote())
+    if not here:
+        return Inputs(uris)
+    paths = named(pictures(here))
+    return Inputs([_uri(number, path) for number, path in enumerate(paths.values(), 1)], list(paths), local=True, paths=paths)
 
 
 def spelled(path: str) -> str:
@@ -98,12 +112,12 @@ def has_pattern(word: str) -> bool:
     return word.startswith("gs://") and ("*" in word or "?" in word)
 
 
-def expand(pattern: str, objects: Objects) -> list[str]:
+def expand(pattern: str, objects: Objects) -> Iterator[str]:
     """The URIs below a bucket that match: ``?`` and ``*`` stay within a folder, ``**`` does not. In natural order.
 
     Raises:
-        ConfigError: The bucket's name is a pattern too, or nothing matches.
-        OSError: The bucket cannot be listed.
+        ConfigError: The bucket's name is a pattern too, nothing matches, or something that the service cannot read.
+        OSError: The bucket cannot be listed, or the URIs not be kept in a temporary file.
     """
     prefix = re.split(r"[*?]", pattern, maxsplit=1)[0]
     if prefix.count("/") < 3:
@@ -111,10 +125,19 @@ def expand(pattern: str, objects: Objects) -> list[str]:
     signs = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     expression = "".join(signs.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*|\?)", pattern))
     matches = re.compile(expression, re.DOTALL).fullmatch
-    found = [info.uri for info in objects.list(prefix) if not info.uri.endswith("/") and matches(info.uri)]
-    if not found:
+
+    def found() -> Iterator[str]:
+        for info in objects.list(prefix):
+            if not info.uri.endswith("/") and matches(info.uri):
+                check_uri(info.uri, pattern)
+                yield info.uri
+
+    nothing = True
+    for uri in in_order(found(), _natural):
+        nothing = False
+        yield uri
+    if nothing:
         raise ConfigError(f"{pattern} matches no object")
-    return sorted(found, key=_natural)
 
 
 def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[], object] = lambda: None) -> tuple[list[str], int]:
@@ -145,8 +168,8 @@ def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[]
     return [uri for uri, _ in done], sum(uploaded for _, uploaded in done)
 
 
-def read_list(place: str, column: str | None) -> list[str]:
-    """The inputs listed in a file, or in standard input for "-": one a line, or a column of JSON Lines or CSV.
+def read_list(place: str, column: str | None) -> Iterator[str]:
+    """The inputs listed in a file, or in standard input for "-", as they are read: one a line, or a column of JSON Lines or CSV.
 
     A file is CSV by its name's ending (.csv) or where a column is named and the first line is no JSON object; it is JSON Lines where
     its first line is an object. Lines that are empty, or whose column is, are passed over.
@@ -157,20 +180,24 @@ def read_list(place: str, column: str | None) -> list[str]:
     where = f"--uris-from {place}"
     try:
         with open(0 if place == "-" else place, encoding="utf-8-sig", newline="", closefd=place != "-") as file:
-            found = [(number, value) for number, value in _values(file, place, column or "uri", where, named=column is not None) if value]
+            for number, value in _values(file, place, column or "uri", where, named=column is not None):
+                if value:
+                    _check_listed(value, f"{where}, line {number}")
+                    yield value
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where} cannot be read: it is not UTF-8 text") from error
     except OSError as error:
         raise ConfigError(f"{where} cannot be read: {error.strerror}") from error
-    for number, value in found:
-        if value.startswith("gs://"):
-            check_uri(value, f"{where}, line {number}")
-            continue
-        try:
-            _is_picture(value)
-        except ConfigError as error:
-            raise ConfigError(f"{where}, line {number}: {error}") from error
-    return [value for _, value in found]
+
+
+def _check_listed(value: str, where: str) -> None:
+    if value.startswith("gs://"):
+        check_uri(value, where)
+        return
+    try:
+        _is_picture(value)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _values(file: TextIO, place: str, key: str, where: str, *, named: bool) -> Iterator[tuple[int, str]]:
@@ -262,9 +289,12 @@ def _unreadable(error: OSError) -> None:
     raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """photo2 before photo10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> str:
+    """What sorts photo2 before photo10, whatever their case."""
+    parts = re.split(r"(\d+)", name.lower())
+    numbers = (str(int(digits)) for digits in parts[1::2])
+    parts[1::2] = [f"{len(number):04d}{number}" for number in numbers]
+    return "\0".join(parts)
 
 
 def _uri(number: int, path: str) -> str:

@@ -77,8 +77,13 @@ class JobCommand:
         order = self._order
         check_available({wanted.type for wanted in order.features})
         output = Path(order.output)
-        output.mkdir(parents=True, exist_ok=True)
         found = PictureObjects(order.inputs, output)
+        if self._begun("output") not in (None, found.destination):
+            raise ConfigError(
+                f"--output {order.output} is not the folder that the job in {self._ledger} was begun with: "
+                "give that one, or name another --job for another job"
+            )
+        output.mkdir(parents=True, exist_ok=True)
         bar = JobBar(len(order.inputs), counted=True, enabled=not self._voice.quiet)
         lock = threading.Lock()
 
@@ -139,7 +144,10 @@ class JobCommand:
 
     def _named(self, result: ImageResult) -> ImageResult:
         """The result by the name that the user gave the image, also within its error."""
-        name = self._order.inputs.names[result.index]
+        names = self._order.inputs.names
+        if not names:
+            return result
+        name = names[result.index]
         error = result.error
         if error is not None and name != result.uri:
             words = error.message.replace(result.uri, name)
@@ -179,16 +187,20 @@ class JobCommand:
             ConfigError: There is no room for the requests of the job that has begun.
         """
         room = self._options.images_in_flight or MAX_IMAGES
-        begun = None
-        # What is wrong with a ledger is said by the job.
-        with contextlib.suppress(LedgerError), LedgerReader(self._ledger) as reader:
-            if reader.planned_images():
-                begun = json.loads(reader.settings.get("request_size", "null"))
+        begun = self._begun("request_size")
         if begun is not None and begun > room:
             raise ConfigError(
                 f"--images-in-flight {room}: the job in {self._ledger} has requests of {begun:,} images: give {begun} or more"
             )
         return begun or min(room, MAX_IMAGES)
+
+    def _begun(self, setting: str) -> Any:
+        """What a job that has begun was begun with; None where there is none."""
+        # What is wrong with a ledger is said by the job.
+        with contextlib.suppress(LedgerError), LedgerReader(self._ledger) as reader:
+            if reader.planned_images():
+                return json.loads(reader.settings.get(setting, "null"))
+        return None
 
     def _again(self, summary: Summary) -> None:
         more = {tries: images for tries, images in summary.attempts.items() if tries > 1}
@@ -234,9 +246,10 @@ class JobCommand:
 
     def how_to_go_on(self) -> str:
         """How this job is resumed."""
+        again = ", and the same list on standard input once more" if self._options.uris_from == "-" else ""
         if self._options.job:
-            return f"Resume: the same command, with --job {shlex.quote(str(self._ledger))}"
-        return f"Resume: run the same command again (its ledger is {self._ledger})"
+            return f"Resume: the same command, with --job {shlex.quote(str(self._ledger))}{again}"
+        return f"Resume: run the same command again (its ledger is {self._ledger}){again}"
 
     def _forget(self) -> None:
         """Removes the ledger of a job that nobody asked to keep, and that is complete."""

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vision_grpc.errors import ConfigError
+
 if TYPE_CHECKING:
     from vision_grpc._cli.command import Order
 
@@ -52,13 +54,19 @@ def own_ledger(options: argparse.Namespace, order: Order) -> Path:
     """Where a run without --job keeps its ledger: the same command over the same inputs finds it again, any other does not.
 
     It lies in the output folder, or for gs:// outputs in ``$XDG_STATE_HOME/vision-grpc``.
+
+    Raises:
+        ConfigError: There is no home folder either.
     """
     asked = {name: value for name, value in vars(options).items() if name not in _HARMLESS}
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
-    for name, uri in zip(order.inputs.names, order.inputs.uris, strict=True):
+    for name, uri in zip(order.inputs.names or order.inputs.uris, order.inputs.uris, strict=True):
         digest.update(f"{name}\0{uri}\0".encode())
     if order.inputs.local:
         folder = Path(order.output) / ".vision-grpc"
     else:
-        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "vision-grpc"
+        try:
+            folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "vision-grpc"
+        except RuntimeError as error:
+            raise ConfigError("there is no home folder to keep the job's ledger in: name a file with --job") from error
     return folder / f"{digest.hexdigest()[:16]}.db"

@@ -53,15 +53,15 @@ class Operations:
         prefix = f"{order.output}{new_run()}/"
         with Client(**self._settings()) as client:
             self._voice.say(f"starting {count(len(order.inputs), 'image')} on {client.target}")
-            requests = image_requests(order.inputs.uris, order.features, order.context)
-            for number, part in enumerate(split_requests(requests), 1):
+            for number, uris in enumerate(split_requests(order.inputs.uris), 1):
+                requests = image_requests(uris, order.features, order.context)
                 output = v1.OutputConfig(batch_size=options.batch_size or 0)
                 output.gcs_destination.uri = f"{prefix}{number}/"
                 self.submitting = True
                 try:
-                    operation = client.async_batch_annotate(part, output, labels=dict(options.label or ()))
-                except CallError as error:
-                    self.submitting = error.ambiguous
+                    operation = client.async_batch_annotate(requests, output, labels=dict(options.label or ()))
+                except VisionError as error:
+                    self.submitting = isinstance(error, CallError) and error.ambiguous
                     raise
                 self.submitting = False
                 self.names.append(operation.name)

@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vision_grpc._calls import annotator, arun, connected
 from vision_grpc._cli.lines import Lines
@@ -145,16 +145,19 @@ class Session:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        handled: list[signal.Signals] = []
+        before: dict[signal.Signals, Any] = {}
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or Windows
             for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
                 loop.add_signal_handler(number, self._signalled, number)
-                handled.append(number)
+                before[number] = handler
         try:
             yield
         finally:
-            for number in handled:
+            for number, handler in before.items():
                 loop.remove_signal_handler(number)
+                # asyncio leaves the system's own, which would kill what comes after the job, and leave its temporary files.
+                signal.signal(number, handler)
 
     def _signalled(self, number: signal.Signals) -> None:
         again = self.interrupted is not None

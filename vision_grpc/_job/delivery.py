@@ -91,6 +91,9 @@ class Delivery:
                     async for results in merged:
                         yield results
                 await desk.collected(taken, None)
+                for harvest in taken:
+                    with suppress(ValueError):  # scouted
+                        desk.ended.remove(harvest.row.number)
             except _Missing as missing:
                 if not missing.skip:
                     return

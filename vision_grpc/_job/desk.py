@@ -155,6 +155,7 @@ class Desk(Board):
         await self.disk(self.ledger.ended, row.number, code, error)
         self._drop(doubt)
         self._end(row, State.UNKNOWN, code)
+        self.telemetry.operation(status_code(code).name if code is not None else "OK", None)
         self.telemetry.event("a doubt is settled", request=row.number, operation=operation, error=error)
 
     async def absent(self, doubt: Doubt) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from os import PathLike
@@ -12,6 +11,7 @@ from vision_grpc import v1
 from vision_grpc.aio import AsyncClient
 from vision_grpc.errors import ConfigError
 from vision_grpc.ledger import Ledger
+from vision_grpc.messages import to_dict
 from vision_grpc.requests import MAX_BATCH_SIZE, MAX_IMAGES, check_destination, check_labels, check_parent, feature
 
 if TYPE_CHECKING:
@@ -123,12 +123,11 @@ def feature_prices(prices: Mapping[FeatureLike, float] | None) -> dict[int, floa
 def job_settings(output: str, request_size: int, making: Making, version: str) -> dict[str, object]:
     """What decides the meaning of a job's requests, and therefore must not change in a resume."""
     shared = v1.AnnotateImageRequest.FromString(making.template.shared)
-    context = shared.image_context.SerializeToString(deterministic=True)
     return {
         "output": output,
         "version": version,
         "features": [[v1.Feature.Type.Name(wanted.type), wanted.max_results, wanted.model] for wanted in shared.features],
-        "image_context": base64.b64encode(context).decode(),
+        "image_context": to_dict(shared.image_context),
         "request_size": request_size,
         "batch_size": making.batch_size,
         "parent": making.parent,

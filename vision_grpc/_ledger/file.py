@@ -132,13 +132,24 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"there is no ledger {path}")
     check_header(path)
     with in_words(path):
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0)
         try:
-            check_kind(path, database)
-        except BaseException:
-            database.close()
-            raise
-        return database
+            return _connect_reader(path, "mode=ro")
+        except sqlite3.OperationalError:
+            # WAL keeps an index beside the file for readers too, and this folder may not be written to. Without -wal nobody writes
+            # the ledger, and it can be read without an index.
+            if Path(f"{path}-wal").exists():
+                raise
+            return _connect_reader(path, "immutable=1")
+
+
+def _connect_reader(path: Path, how: str) -> sqlite3.Connection:
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=10.0)
+    try:
+        check_kind(path, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def check_kind(path: Path, database: sqlite3.Connection) -> None:
