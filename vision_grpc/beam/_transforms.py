@@ -102,8 +102,10 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
                 bundle together, which every runner can do. None for True on DataflowRunner alone: see docs/scale-out.md.
             resubmit_unknown, grace, submit_timeout, image_context, parent, labels: As for `AnnotationJob`. Without
                 `resubmit_unknown`, the images of a request that was proved not to have been accepted are failures with UNKNOWN.
+                `grace` counts from when no attempt can be sending any more: `submit_timeout` seconds after the last one's claim.
             patience: Seconds for which the service may refuse every request before the pipeline fails with that error, and
-                for which a request in doubt is looked for where the server lists no operations.
+                for which a request in doubt is looked for where every look fails or the server lists no operations; then those of
+                its images of which no result was written are failures with UNKNOWN.
 
         Raises:
             ConfigError: A setting is wrong.
