@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from tests.beam.world import PROCESSES, THREADS, World
+from tests.beam.world import PROCESSES, THREADS, Keep, World, read_kept
 from vision_grpc import v1
 from vision_grpc._job.pace import Pace
 from vision_grpc.beam import AnnotateImages
@@ -219,8 +219,16 @@ def test_time_fills_a_request(world: Worlds) -> None:
     assert sorted(len(message.requests) for message in calls) == [2, 3, 5, 7, 7]
 
 
+def test_without_a_time_requests_are_full(world: Worlds) -> None:
+    """Of an unbounded input without max_wait and windows full requests are sent, and the rest when the input ends."""
+    there = world(24)
+    there.check(there.annotate(there.stream(9, 10, 5), runner=BundleBasedDirectRunner()))
+    calls = [call.message for call in there.server.calls if call.method == "AsyncBatchAnnotateImages"]
+    assert sorted(len(message.requests) for message in calls) == [3, 7, 7, 7]
+
+
 def test_windows_are_kept(world: Worlds) -> None:
-    """A request holds images of one window, and results stay in theirs."""
+    """A request holds images of one window, and results stay in theirs, also where they are put into such windows again."""
     there = world(6)
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     stamped = (
@@ -230,9 +238,13 @@ def test_windows_are_kept(world: Worlds) -> None:
         | beam.WindowInto(beam.window.FixedWindows(2))
     )
     found = stamped | AnnotateImages("text", "gs://out/run", client=there.client, objects=there.objects)
-    where = found.results | beam.Map(lambda result, window=beam.DoFn.WindowParam: (result.uri, int(window.start)))
-    outcome = there.run(pipeline, {"results": where})
-    assert sorted(outcome.results) == [(uri, index // 2 * 2) for index, uri in enumerate(there.uris)]
+    again = found.results | "Again" >> beam.WindowInto(beam.window.FixedWindows(2))
+    for name, results in (("first", found.results), ("again", again)):
+        where = results | name >> beam.Map(lambda result, window=beam.DoFn.WindowParam: (result.uri, int(window.start)))
+        where | f"Keep {name}" >> beam.ParDo(Keep(there.root / name))
+    there.run(pipeline, {})
+    expected = [(uri, index // 2 * 2) for index, uri in enumerate(there.uris)]
+    assert sorted(read_kept(there.root / "first")) == sorted(read_kept(there.root / "again")) == expected
     assert len([call for call in there.server.calls if call.method == "AsyncBatchAnnotateImages"]) == 3
 
 

@@ -53,7 +53,8 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
     fed in), or pairs of a key and one of them. `index` of a result is the image's place in its request.
 
     Elements of a type that is no pair give ImageResults; Tuple[K, ...] gives results of Tuple[K, ImageResult]; where the type
-    does not say which they are, both outputs are of type Any.
+    does not say which they are, both outputs are of type Any. Results are in the window of their element, with the timestamp of
+    their request: that of the element which filled it, or the window's end.
 
     No image is sent twice, whatever bundles the runner runs again: a request's destination is decided by its content, and what
     lies there tells a later attempt what an earlier one did. `output` is therefore the run's identity: a pipeline that is run
