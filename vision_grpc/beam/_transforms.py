@@ -195,6 +195,7 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
             ConfigError: A setting is wrong; while the pipeline runs, an element is no prefix.
             ResultsError: While the pipeline runs: an object is missing between others, overlaps another, is damaged, or cannot be
                 read; or none lies below `output`. An element below which none lies is a warning in the log.
+            OSError: While the pipeline runs: what lies below a prefix cannot be listed.
         """
         super().__init__()
         if output is not None:
