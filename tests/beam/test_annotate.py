@@ -27,6 +27,7 @@ from vision_grpc.beam._settings import Settings
 from vision_grpc.beam._transforms import _processes
 from vision_grpc.emulator import Fault
 from vision_grpc.errors import ConfigError
+from vision_grpc.objects import GcsObjects
 from vision_grpc.results import ImageResult, read_results
 
 Worlds = Callable[..., World]
@@ -268,12 +269,16 @@ def test_shards_fill_several_requests(world: Worlds) -> None:
         ({"workers": "all"}, "workers"),
         ({"shards": True}, "shards must be a whole number of at least 1, not True"),
         ({"max_wait": 0}, "max_wait must be a number of seconds above 0"),
-        ({"max_wait": "x"}, "max_wait must be a number of seconds above 0, or None, not 'x'"),
+        ({"max_wait": "x"}, "max_wait must be a number of seconds above 0, up to 1,000,000,000, or None, not 'x'"),
+        ({"max_wait": float("inf")}, "max_wait must be a number of seconds .*, not inf"),
         ({"defer": "yes"}, "defer must be True, False or None"),
+        ({"resubmit_unknown": "no"}, "resubmit_unknown must be True or False, not 'no'"),
         ({"client": "x"}, r"give a class or functools.partial\(AsyncClient, …\), not 'x'"),
         ({"client": object()}, r"functools.partial\(AsyncClient, …\), not a object that is made already"),
         ({"objects": "x"}, "objects must be as vision_grpc.objects.GcsObjects"),
+        ({"objects": GcsObjects}, r"objects must be as vision_grpc.objects.GcsObjects\(\), or None for Cloud Storage, not <class"),
         ({"labels": {"A": "b"}}, "labels"),
+        ({"labels": 5}, "labels must be a mapping of strings to strings, not 5"),
         ({"features": None, "image_context": {"language_hints": ["de"]}}, "image_context needs features"),
     ],
 )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("vision_grpc.beam")
 
+_LONGEST_WAIT = 1_000_000_000
+"""Seconds of max_wait. Beam's times end some 292,000 years from 1970, and a timer that lies beyond them fails on its worker."""
+
 
 class Annotated(NamedTuple):
     """What AnnotateImages gives: every element that went in is in one of them, once.
@@ -115,10 +118,14 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         for name, value, least in (("shards", shards, 1), ("workers", workers, 1)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if max_wait is not None and (isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait > 0):
-            raise ConfigError(f"max_wait must be a number of seconds above 0, or None, not {max_wait!r}")
+        if max_wait is not None and (
+            isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not 0 < max_wait <= _LONGEST_WAIT
+        ):
+            raise ConfigError(f"max_wait must be a number of seconds above 0, up to {_LONGEST_WAIT:,}, or None, not {max_wait!r}")
         if defer not in (None, True, False):
             raise ConfigError(f"defer must be True, False or None, not {defer!r}")
+        if resubmit_unknown not in (True, False):
+            raise ConfigError(f"resubmit_unknown must be True or False, not {resubmit_unknown!r}")
         _check_output(output)
         self._settings: dict[str, Any] = {
             "making": making(features, image_context, batch_size, parent, labels),
