@@ -258,6 +258,25 @@ def test_missing_rights_fail_the_pipeline(world: Worlds, retries: Counter[str]) 
     assert len(there.annotate().results) == 7
 
 
+def test_a_bundle_that_runs_again_asks_again(world: Worlds, retries: Counter[str]) -> None:
+    """Rights that are missing for a moment fail a bundle, and not its next run beside others of the same process."""
+    there = world(14)
+    # Neither ends before both are known to be waited for: the process outlives the bundle that fails.
+    there.server.faults.add(Fault.stall(times=None), Fault.fail("GetOperation", grpc.StatusCode.PERMISSION_DENIED, "No rights."))
+
+    def asked() -> list[int]:
+        return list(Counter(call.message.name for call in there.server.calls if call.method == "GetOperation").values())
+
+    with ThreadPoolExecutor(1) as threads:
+        outcome = threads.submit(there.annotate, None, *THREADS)
+        try:
+            until(lambda: outcome.done() or (len(asked()) == 2 and min(asked()) >= 3), "both operations asked for, again and again")
+        finally:
+            there.server.faults.clear()
+        there.check(outcome.result(250))
+    assert retries["CallError"] == 1
+
+
 def test_refusals_without_end_fail_the_pipeline(world: Worlds) -> None:
     """A service that refuses everything for longer than the patience fails the pipeline."""
     there = world(7)

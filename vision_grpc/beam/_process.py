@@ -128,13 +128,18 @@ class Process:
     def outcome(self, name: str) -> v1.Operation | CallError | None:
         """The operation's end, or None; from the first time that it is asked for on, the process waits for it.
 
+        An end is kept, for the bundle may be run again. A CallError is told once: who asks again has the service asked again.
+
         Raises:
             AuthError: There are no usable credentials to ask with.
         """
         with self._changed:
-            # Kept, for the bundle may be run again.
-            if name in self._ended:
-                return self._ended[name]
+            ended = self._ended.get(name)
+            if isinstance(ended, CallError):
+                # For the bundle that runs again the service may have another answer.
+                del self._ended[name]
+            if ended is not None:
+                return ended
             if self._trouble is not None:
                 trouble, self._trouble = self._trouble, None
                 raise trouble
