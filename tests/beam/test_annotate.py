@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from tests.beam.world import PROCESSES, THREADS, World
+from tests.beam.world import PROCESSES, THREADS, Keep, World, read_kept
 from vision_grpc import v1
 from vision_grpc._job.pace import Pace
 from vision_grpc.beam import AnnotateImages
@@ -27,6 +27,7 @@ from vision_grpc.beam._settings import Settings
 from vision_grpc.beam._transforms import _processes
 from vision_grpc.emulator import Fault
 from vision_grpc.errors import ConfigError
+from vision_grpc.objects import GcsObjects
 from vision_grpc.results import ImageResult, read_results
 
 Worlds = Callable[..., World]
@@ -219,8 +220,16 @@ def test_time_fills_a_request(world: Worlds) -> None:
     assert sorted(len(message.requests) for message in calls) == [2, 3, 5, 7, 7]
 
 
+def test_without_a_time_requests_are_full(world: Worlds) -> None:
+    """Of an unbounded input without max_wait and windows full requests are sent, and the rest when the input ends."""
+    there = world(24)
+    there.check(there.annotate(there.stream(9, 10, 5), runner=BundleBasedDirectRunner()))
+    calls = [call.message for call in there.server.calls if call.method == "AsyncBatchAnnotateImages"]
+    assert sorted(len(message.requests) for message in calls) == [3, 7, 7, 7]
+
+
 def test_windows_are_kept(world: Worlds) -> None:
-    """A request holds images of one window, and results stay in theirs."""
+    """A request holds images of one window, and results stay in theirs, also where they are put into such windows again."""
     there = world(6)
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     stamped = (
@@ -230,9 +239,13 @@ def test_windows_are_kept(world: Worlds) -> None:
         | beam.WindowInto(beam.window.FixedWindows(2))
     )
     found = stamped | AnnotateImages("text", "gs://out/run", client=there.client, objects=there.objects)
-    where = found.results | beam.Map(lambda result, window=beam.DoFn.WindowParam: (result.uri, int(window.start)))
-    outcome = there.run(pipeline, {"results": where})
-    assert sorted(outcome.results) == [(uri, index // 2 * 2) for index, uri in enumerate(there.uris)]
+    again = found.results | "Again" >> beam.WindowInto(beam.window.FixedWindows(2))
+    for name, results in (("first", found.results), ("again", again)):
+        where = results | name >> beam.Map(lambda result, window=beam.DoFn.WindowParam: (result.uri, int(window.start)))
+        where | f"Keep {name}" >> beam.ParDo(Keep(there.root / name))
+    there.run(pipeline, {})
+    expected = [(uri, index // 2 * 2) for index, uri in enumerate(there.uris)]
+    assert sorted(read_kept(there.root / "first")) == sorted(read_kept(there.root / "again")) == expected
     assert len([call for call in there.server.calls if call.method == "AsyncBatchAnnotateImages"]) == 3
 
 
@@ -256,12 +269,16 @@ def test_shards_fill_several_requests(world: Worlds) -> None:
         ({"workers": "all"}, "workers"),
         ({"shards": True}, "shards must be a whole number of at least 1, not True"),
         ({"max_wait": 0}, "max_wait must be a number of seconds above 0"),
-        ({"max_wait": "x"}, "max_wait must be a number of seconds above 0, or None, not 'x'"),
+        ({"max_wait": "x"}, "max_wait must be a number of seconds above 0, up to 1,000,000,000, or None, not 'x'"),
+        ({"max_wait": float("inf")}, "max_wait must be a number of seconds .*, not inf"),
         ({"defer": "yes"}, "defer must be True, False or None"),
+        ({"resubmit_unknown": "no"}, "resubmit_unknown must be True or False, not 'no'"),
         ({"client": "x"}, r"give a class or functools.partial\(AsyncClient, …\), not 'x'"),
         ({"client": object()}, r"functools.partial\(AsyncClient, …\), not a object that is made already"),
         ({"objects": "x"}, "objects must be as vision_grpc.objects.GcsObjects"),
+        ({"objects": GcsObjects}, r"objects must be as vision_grpc.objects.GcsObjects\(\), or None for Cloud Storage, not <class"),
         ({"labels": {"A": "b"}}, "labels"),
+        ({"labels": 5}, "labels must be a mapping of strings to strings, not 5"),
         ({"features": None, "image_context": {"language_hints": ["de"]}}, "image_context needs features"),
     ],
 )

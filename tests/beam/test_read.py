@@ -85,6 +85,7 @@ def test_a_prefix_ends_where_a_folder_does(world: Worlds) -> None:
 def test_where_nothing_lies(world: Worlds, caplog: pytest.LogCaptureFixture) -> None:
     """A named output below which no object lies fails the pipeline; an element of which that is so is a warning."""
     there = world(1)
+    there.objects.write("gs://out/typo/output-notes.json", b"{}")
     with pytest.raises(Exception, match="Nothing was written below gs://out/typo/: no output object lies there"):
         read(there, ReadResults("gs://out/typo/", objects=there.objects))
     assert not read(there, ReadResults(objects=there.objects), outputs=["gs://out/none/"]).results

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import apache_beam as beam
 import grpc
@@ -17,13 +19,18 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.beam.brittle import MOMENTS
 from tests.beam.world import PROCESSES, THREADS, World
+from tests.until import until
 from vision_grpc import Client, OperationFailed
 from vision_grpc.beam import AnnotateImages
 from vision_grpc.emulator import Fault, VirtualClock
+from vision_grpc.objects import LocalObjects, ObjectInfo
 from vision_grpc.requests import image_requests
 
 Worlds = Callable[..., World]
-SUBMIT = "AsyncBatchAnnotateImages"
+SUBMIT, LIST = "AsyncBatchAnnotateImages", "ListOperations"
+
+DEAD: dict[str, Any] = {"submit_timeout": 1.0, "resubmit_unknown": True}
+"""So long is it believed of an attempt that left nothing but its claim that it still sends."""
 
 
 @pytest.mark.parametrize("defer", [False, True])
@@ -31,7 +38,7 @@ SUBMIT = "AsyncBatchAnnotateImages"
 def test_a_bundle_breaks(world: Worlds, retries: Counter[str], moment: str, defer: bool) -> None:
     """Whenever the bundle of a request breaks, its next run finds what the first did."""
     there = world(14)
-    outcome = there.annotate(objects=there.brittle(moment), defer=defer, resubmit_unknown=True)
+    outcome = there.annotate(objects=there.brittle(moment), defer=defer, **DEAD)
     there.check(outcome)
     assert retries["Broken"] == 2
     assert not retries["other"]
@@ -51,7 +58,7 @@ def test_a_listing_that_fails_after_the_claim_loses_nothing(world: Worlds, retri
 def test_bundles_of_several_workers_break(world: Worlds, retries: Counter[str], moment: str) -> None:
     """The same with four workers, whose bundles break and are run again while the others' go on."""
     there = world(24)
-    outcome = there.annotate(None, *THREADS, objects=there.brittle(moment), resubmit_unknown=True, request_size=4)
+    outcome = there.annotate(None, *THREADS, objects=there.brittle(moment), **DEAD, request_size=4)
     there.check(outcome)
     assert retries["Broken"] == 6
 
@@ -104,7 +111,7 @@ def test_what_may_have_been_accepted_is_not_sent_again(world: Worlds) -> None:
     assert {failure.error.code for failure in outcome.failures} == {grpc.StatusCode.UNKNOWN}
     assert "resubmit_unknown=True sends it again" in outcome.failures[0].error.message
     assert outcome.metrics["requests_unknown"] == 1
-    again = there.annotate(grace=0.1, resubmit_unknown=True)
+    again = there.annotate(grace=0.1, **DEAD)
     assert sorted(result.uri for result in again.results) == sorted(there.uris)
     assert there.sent() == Counter(there.uris * 2), "the server counts the call that it refused"
 
@@ -117,6 +124,77 @@ def test_what_was_accepted_and_failed_is_not_sent_again(world: Worlds) -> None:
     assert there.sent() == Counter(there.uris)
     assert [failure.error.code for failure in outcome.failures] == [grpc.StatusCode.ABORTED] * 7
     assert "or its operation failed" in outcome.failures[0].error.message
+
+
+@pytest.mark.parametrize("defer", [False, True])
+def test_looks_that_fail_for_ever_end(world: Worlds, defer: bool) -> None:
+    """A request in doubt that cannot be looked for is not sent again, and fails with UNKNOWN and the reason after the patience."""
+    there = world(7)
+    lost, blind = Fault.fail(SUBMIT, grpc.StatusCode.UNAVAILABLE), Fault.fail(LIST, grpc.StatusCode.UNAVAILABLE, "No list.", times=None)
+    there.server.faults.add(lost, blind)
+    outcome = there.annotate(defer=defer, grace=0.1, patience=0.2, resubmit_unknown=True)
+    assert there.sent() == Counter(there.uris)
+    assert [failure.error.code for failure in outcome.failures] == [grpc.StatusCode.UNKNOWN] * 7
+    assert "was lost, and for 0.2 s it could not be looked for: ListOperations" in outcome.failures[0].error.message
+    assert "No list." in outcome.failures[0].error.message
+    assert (outcome.metrics["requests_unknown"], outcome.metrics["images_failed"]) == (1, 7)
+    there.server.faults.clear()
+    assert len(there.annotate(grace=0.1, **DEAD).results) == 7, "its claim still stands, and is looked for"
+
+
+def test_what_was_written_is_read_where_looks_fail(world: Worlds) -> None:
+    """Where a request in doubt cannot be looked for in the list, what lies under its prefix comes out all the same."""
+    there = world(7)
+    there.annotate()
+    (noted,) = there.buckets["out"].rglob("operation-*")
+    noted.unlink()
+    (cut,) = there.buckets["out"].rglob("output-7-to-7.json")
+    cut.unlink()
+    there.server.faults.add(Fault.fail(LIST, grpc.StatusCode.UNAVAILABLE, times=None))
+    outcome = there.annotate(patience=0.1)
+    assert (len(outcome.results), [failure.error.code for failure in outcome.failures]) == (6, [grpc.StatusCode.UNKNOWN])
+    assert there.sent() == Counter(there.uris)
+
+
+def attempt(there: World, **settings: Any) -> int:
+    """A whole pipeline over all pictures, as another process might run it at the same time; returns how many were annotated."""
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    made: dict[str, Any] = {"client": there.client, "objects": there.objects, "request_size": 3} | settings
+    pipeline | beam.Create(there.uris) | AnnotateImages("text", "gs://out/run", **made)
+    result = pipeline.run()
+    result.wait_until_finish()
+    found = result.metrics().query(beam.metrics.MetricsFilter().with_name("images_ok"))["counters"]
+    return sum(int(metric.committed) for metric in found)
+
+
+class Held(LocalObjects):
+    """Objects whose user is held up once, when it has claimed and listed, until the test lets it go."""
+
+    claimed, go = threading.Event(), threading.Event()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        found = list(super().list(prefix))
+        if any("/claim-" in info.uri for info in found) and not Held.claimed.is_set():
+            Held.claimed.set()
+            assert Held.go.wait(200)
+        return iter(found)
+
+
+def test_an_attempt_that_is_about_to_send_is_waited_for(world: Worlds) -> None:
+    """However short the grace, an attempt that has claimed and may be sending keeps another one from it; both get the results."""
+    there = world(3)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(attempt, there, objects=Held(there.buckets))
+        try:
+            assert Held.claimed.wait(200)
+            second = threads.submit(attempt, there, grace=0.01, resubmit_unknown=True)
+            until(
+                lambda: second.done() or sum(call.method == LIST for call in there.server.calls) >= 3, "looks for the first one's request"
+            )
+        finally:
+            Held.go.set()
+        assert [one.result(200) for one in (first, second)] == [3, 3]
+    assert there.sent() == Counter(there.uris)
 
 
 def test_failed_operations_of_others_are_no_evidence(world: Worlds) -> None:
@@ -180,6 +258,25 @@ def test_missing_rights_fail_the_pipeline(world: Worlds, retries: Counter[str]) 
     assert len(there.annotate().results) == 7
 
 
+def test_a_bundle_that_runs_again_asks_again(world: Worlds, retries: Counter[str]) -> None:
+    """Rights that are missing for a moment fail a bundle, and not its next run beside others of the same process."""
+    there = world(14)
+    # Neither ends before both are known to be waited for: the process outlives the bundle that fails.
+    there.server.faults.add(Fault.stall(times=None), Fault.fail("GetOperation", grpc.StatusCode.PERMISSION_DENIED, "No rights."))
+
+    def asked() -> list[int]:
+        return list(Counter(call.message.name for call in there.server.calls if call.method == "GetOperation").values())
+
+    with ThreadPoolExecutor(1) as threads:
+        outcome = threads.submit(there.annotate, None, *THREADS)
+        try:
+            until(lambda: outcome.done() or (len(asked()) == 2 and min(asked()) >= 3), "both operations asked for, again and again")
+        finally:
+            there.server.faults.clear()
+        there.check(outcome.result(250))
+    assert retries["CallError"] == 1
+
+
 def test_refusals_without_end_fail_the_pipeline(world: Worlds) -> None:
     """A service that refuses everything for longer than the patience fails the pipeline."""
     there = world(7)
@@ -192,17 +289,8 @@ def test_two_attempts_at_the_same_time(world: Worlds) -> None:
     """Two whole pipelines over the same images and the same output run side by side: both get all results, and each image is sent once."""
     there = world(21, operation_seconds=0.1)
 
-    def attempt() -> int:
-        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
-        transform = AnnotateImages("text", "gs://out/run", client=there.client, objects=there.objects, request_size=3)
-        pipeline | beam.Create(there.uris) | transform
-        result = pipeline.run()
-        result.wait_until_finish()
-        (found,) = result.metrics().query(beam.metrics.MetricsFilter().with_name("images_ok"))["counters"]
-        return int(found.committed)
-
     with ThreadPoolExecutor(2) as threads:
-        attempts = [threads.submit(attempt) for _ in range(2)]
+        attempts = [threads.submit(attempt, there) for _ in range(2)]
         assert [one.result(250) for one in attempts] == [21, 21]
     assert there.sent() == Counter(there.uris)
 

@@ -99,9 +99,10 @@ class ClientService:
     def door(self) -> ModuleType:
         return self._client._door
 
-    async def submit(self, request: AsyncRequest, metadata: Metadata) -> str:
+    async def submit(self, request: AsyncRequest, metadata: Metadata, timeout: float | None = None) -> str:
         client = self._client
-        operation = await arun(client._submit_once(request, self._submit_timeout, metadata), client._transport.perform)
+        timeout = self._submit_timeout if timeout is None else timeout
+        operation = await arun(client._submit_once(request, timeout, metadata), client._transport.perform)
         return operation.name
 
     def watch(self, name: str) -> None:

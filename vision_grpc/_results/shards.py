@@ -57,6 +57,12 @@ def find_shards(objects: Objects, prefix: str) -> list[Shard]:
     return sorted(shards, key=lambda shard: (shard.first, shard.last))
 
 
+def destination_of(uri: str) -> str | None:
+    """The prefix to which an operation wrote this object; None where it bears no output object's name."""
+    prefix, output, numbers = uri.rpartition("output-")
+    return prefix if _NAME.fullmatch(output + numbers) else None
+
+
 def folders_below(objects: Objects, prefix: str) -> list[str]:
     """The folders in which output objects lie whose names begin with `prefix`, as far as the first thousand objects there tell."""
     folders: dict[str, None] = {}

@@ -29,12 +29,13 @@ _OF_THE_CALLER = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTIC
 _UNKNOWN, _ABORTED = 2, 10
 _LONGEST_PAUSE = 20.0
 
+_LOST = {False: "the answer to the request was lost", True: "the request was accepted, but its operation is gone"}
 _RESUBMIT = "resubmit_unknown=True sends it again"
 _REASONS = {
-    Verdict.ABSENT: (_UNKNOWN, f"the answer to the request was lost, and neither an operation nor an object of it was found; {_RESUBMIT}"),
-    Verdict.BROKEN: (_ABORTED, "the request was accepted, but its operation is gone without having written this result"),
-    Verdict.OVER: (_ABORTED, "the answer to the request was lost; it was not accepted, or its operation failed without this result"),
-    Verdict.UNDECIDED: (_UNKNOWN, "the answer to the request was lost; the server lists no operations, and no object of it was found"),
+    Verdict.ABSENT: (_UNKNOWN, f"{_LOST[False]}, and neither an operation nor an object of it was found; {_RESUBMIT}"),
+    Verdict.BROKEN: (_ABORTED, f"{_LOST[True]} without having written this result"),
+    Verdict.OVER: (_ABORTED, f"{_LOST[False]}; it was not accepted, or its operation failed without this result"),
+    Verdict.UNDECIDED: (_UNKNOWN, f"{_LOST[False]}; the server lists no operations, and no object of it was found"),
 }
 
 
@@ -129,16 +130,19 @@ def _ask(process: Process, now: Visit, operation: str) -> Visit:
 def _send(process: Process, batch: Batch, prefix: str, claims: Claims, now: Visit) -> Visit:
     # Before the claim: whatever goes wrong with it, nothing was sent.
     request = process.settings.request(batch, process.service.door, prefix)
+    # Another attempt counts from the claim how long this one may be sending.
+    until = time.monotonic() + process.settings.submit_timeout
     claim = claims.claim()
     if claim is None:
         return now.again(0.1 + random.random(), now.known)
     begun = time.monotonic()
     try:
-        operation = process.submit(request)
+        operation = process.submit(request, max(0.0, until - begun))
     except CallError as error:
         if error.ambiguous:
             _log.warning("a request is in doubt: %s (%s)", prefix, error)
             now.counts.append("requests_doubted")
+            process.doubt(prefix, batch.part.images, frozenset([claim]), over=True)
             return now.again(_first_pause(process), Known())
         claims.void([claim])
         if error.transient:
@@ -177,9 +181,14 @@ def _settle(process: Process, batch: Batch, prefix: str, claims: Claims, standin
         listing = process.listing(doubt)
         shards = process.shards(prefix)
     except (CallError, AuthError, ResultsError) as error:
-        # Nothing is concluded from a look that failed.
+        # Nothing is concluded from a look that failed; but it is not waited for ever for one that does not.
         _log.warning("it cannot be found out now what became of %s: %s", prefix, error)
-        return now.again(pause)
+        doubt.blind = moment if doubt.blind is None else doubt.blind
+        if moment - doubt.blind < settings.patience:
+            return now.again(pause)
+        now.counts.append("requests_unknown")
+        return now.end(_UNKNOWN, f"{_LOST[doubt.accepted]}, and for {settings.patience:g} s it could not be looked for: {error}")
+    doubt.blind = None
     last = moment - doubt.since > settings.patience
     verdict = judge(doubt, now=moment, grace=settings.grace, listing=listing, shards=shards, last=last)
     if verdict is Verdict.OPEN:

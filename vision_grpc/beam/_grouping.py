@@ -89,22 +89,19 @@ class Gather(beam.DoFn):  # type: ignore[misc]
         count: Any = _COUNT_OF_KEY,
         window_end: Any = _AT_WINDOW_END,
     ) -> Iterable[Batch]:
-        if self._add(element[1], items, count) == 1:
-            window_end.set(window.end)
-        return self._full(items, count)
+        items.add(element[1])
+        total = (count.read() or 0) + 1
+        if total >= self._settings.request_size:
+            return self._flush(items, count)
+        count.write(total)
+        if total == 1:
+            # Its last moment: what a timer brings bears the time for which it was set, and must lie in the window.
+            window_end.set(window.max_timestamp())
+        return []
 
     @on_timer(_WINDOW_END)  # type: ignore[untyped-decorator]
     def at_the_end(self, items: Any = _ITEMS_OF_KEY, count: Any = _COUNT_OF_KEY) -> Iterable[Batch]:
         return self._flush(items, count)
-
-    def _add(self, item: Item, items: Any, count: Any) -> int:
-        items.add(item)
-        total: int = (count.read() or 0) + 1
-        count.write(total)
-        return total
-
-    def _full(self, items: Any, count: Any) -> list[Batch]:
-        return self._flush(items, count) if count.read() >= self._settings.request_size else []
 
     def _flush(self, items: Any, count: Any) -> list[Batch]:
         gathered = list(items.read())
@@ -129,10 +126,10 @@ class GatherInTime(Gather):
         window_end: Any = _AT_WINDOW_END,
         time_up: Any = _AT_TIME_UP,
     ) -> Iterable[Batch]:
-        if self._add(element[1], items, count) == 1:
-            window_end.set(window.end)
+        # The parameters are named once more, for Beam reads from them what state and timers there are.
+        if not count.read():
             time_up.set(Timestamp.of(time.time() + self._max_wait))
-        full = self._full(items, count)
+        full = super().process(element, window, items, count, window_end)
         if full:
             time_up.clear()
         return full

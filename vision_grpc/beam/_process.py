@@ -107,9 +107,9 @@ class Process:
                 self._pace.sent(now)
             return pause
 
-    def submit(self, request: AsyncRequest) -> str:
-        """Sends the request once; returns the operation's name. Raises CallError, AuthError, ConfigError."""
-        name: str = self._run(self.service.submit(request, trace_metadata()))
+    def submit(self, request: AsyncRequest, timeout: float) -> str:
+        """Sends the request once, within so many seconds; returns the operation's name. Raises CallError, AuthError, ConfigError."""
+        name: str = self._run(self.service.submit(request, trace_metadata(), timeout))
         with self._lock:
             self._pace.accepted(time.monotonic())
         return name
@@ -128,13 +128,18 @@ class Process:
     def outcome(self, name: str) -> v1.Operation | CallError | None:
         """The operation's end, or None; from the first time that it is asked for on, the process waits for it.
 
+        An end is kept, for the bundle may be run again. A CallError is told once: who asks again has the service asked again.
+
         Raises:
             AuthError: There are no usable credentials to ask with.
         """
         with self._changed:
-            # Kept, for the bundle may be run again.
-            if name in self._ended:
-                return self._ended[name]
+            ended = self._ended.get(name)
+            if isinstance(ended, CallError):
+                # For the bundle that runs again the service may have another answer.
+                del self._ended[name]
+            if ended is not None:
+                return ended
             if self._trouble is not None:
                 trouble, self._trouble = self._trouble, None
                 raise trouble
@@ -154,13 +159,18 @@ class Process:
         with self._changed:
             return self._changed.wait_for(lambda: any(map(self.has_ended, names)), seconds)
 
-    def doubt(self, prefix: str, images: int, claims: frozenset[str], *, accepted: bool) -> Doubt:
-        """The doubt about a batch, begun when this process first had it: the grace is never measured by another's clock."""
+    def doubt(self, prefix: str, images: int, claims: frozenset[str], *, accepted: bool = False, over: bool = False) -> Doubt:
+        """The doubt about a batch, of which this process keeps when it began: the grace is never measured by another's clock.
+
+        It begins now where the batch was accepted, or where it is known to be over with these attempts. Otherwise one of them may
+        be sending at this moment, and the doubt begins when none can be any more.
+        """
         with self._lock:
             key = (prefix, claims, accepted)
             if key not in self._doubts:
                 row = Row(0, None, 1, State.UNKNOWN, 0, images, None, claimed(claims), None, None, None, 0.0)
-                self._doubts[key] = Doubt(row, prefix, time.monotonic(), accepted)
+                sending = 0.0 if accepted or over else self.settings.submit_timeout
+                self._doubts[key] = Doubt(row, prefix, time.monotonic() + sending, accepted)
             return self._doubts[key]
 
     def settled(self, prefix: str) -> None:

@@ -13,7 +13,7 @@ from apache_beam.metrics import Metrics
 
 from vision_grpc._job.settle import written
 from vision_grpc._results.join import ImageResult, join
-from vision_grpc._results.shards import Shard, find_shards, load_shards
+from vision_grpc._results.shards import Shard, destination_of, find_shards, load_shards
 from vision_grpc.beam._grouping import FAILURES, keyed
 from vision_grpc.errors import ImageError, ResultsError
 from vision_grpc.objects import open_objects
@@ -74,9 +74,9 @@ def _alone(whole: Unit, shard: Shard) -> Unit:
 
 def destinations(objects: Objects, output: str) -> list[str]:
     """The prefixes to which operations have written: `output` itself, and those in the folder of that name. Raises OSError."""
-    found = dict.fromkeys(info.uri.rpartition("output-")[0] for info in objects.list(output) if info.uri.endswith(".json"))
+    found = dict.fromkeys(destination_of(info.uri) for info in objects.list(output))
     folder = output.rstrip("/") + "/"
-    return [prefix for prefix in found if prefix == output or prefix.startswith(folder)]
+    return [prefix for prefix in found if prefix is not None and (prefix == output or prefix.startswith(folder))]
 
 
 def existing(objects: Objects, destination: str, version: str) -> list[Unit]:

@@ -140,7 +140,9 @@ class Batch:
 
 def check_objects(objects: object) -> None:
     """Raises ConfigError unless these are vision_grpc.objects.Objects, or None."""
-    if objects is not None and not all(callable(getattr(objects, name, None)) for name in ("list", "read", "write")):
+    if objects is None:
+        return
+    if isinstance(objects, type) or not all(callable(getattr(objects, name, None)) for name in ("list", "read", "write")):
         raise ConfigError(f"objects must be as vision_grpc.objects.GcsObjects(), or None for Cloud Storage, not {objects!r}")
 
 
@@ -158,4 +160,6 @@ def uri_of(element: object) -> str:
 
 def making(features: Any, image_context: Any, batch_size: int, parent: str | None, labels: Mapping[str, str] | None) -> Making:
     """What requests are made with. Raises ConfigError where a feature does not exist or the context does not fit."""
-    return Making(template=Template.of(features, image_context), batch_size=batch_size, parent=parent, labels=dict(labels or {}))
+    # What is no mapping is refused with the other settings.
+    labels = dict(labels) if isinstance(labels, Mapping) else {} if labels is None else labels
+    return Making(template=Template.of(features, image_context), batch_size=batch_size, parent=parent, labels=labels)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("vision_grpc.beam")
 
+_LONGEST_WAIT = 1_000_000_000
+"""Seconds of max_wait. Beam's times end some 292,000 years from 1970, and a timer that lies beyond them fails on its worker."""
+
 
 class Annotated(NamedTuple):
     """What AnnotateImages gives: every element that went in is in one of them, once.
@@ -53,7 +56,8 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
     fed in), or pairs of a key and one of them. `index` of a result is the image's place in its request.
 
     Elements of a type that is no pair give ImageResults; Tuple[K, ...] gives results of Tuple[K, ImageResult]; where the type
-    does not say which they are, both outputs are of type Any.
+    does not say which they are, both outputs are of type Any. Results are in the window of their element, with the timestamp of
+    their request: that of the element which filled it, or the window's end.
 
     No image is sent twice, whatever bundles the runner runs again: a request's destination is decided by its content, and what
     lies there tells a later attempt what an earlier one did. `output` is therefore the run's identity: a pipeline that is run
@@ -102,8 +106,10 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
                 bundle together, which every runner can do. None for True on DataflowRunner alone: see docs/scale-out.md.
             resubmit_unknown, grace, submit_timeout, image_context, parent, labels: As for `AnnotationJob`. Without
                 `resubmit_unknown`, the images of a request that was proved not to have been accepted are failures with UNKNOWN.
+                `grace` counts from when no attempt can be sending any more: `submit_timeout` seconds after the last one's claim.
             patience: Seconds for which the service may refuse every request before the pipeline fails with that error, and
-                for which a request in doubt is looked for where the server lists no operations.
+                for which a request in doubt is looked for where every look fails or the server lists no operations; then those of
+                its images of which no result was written are failures with UNKNOWN.
 
         Raises:
             ConfigError: A setting is wrong.
@@ -112,10 +118,14 @@ class AnnotateImages(beam.PTransform):  # type: ignore[misc]
         for name, value, least in (("shards", shards, 1), ("workers", workers, 1)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if max_wait is not None and (isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait > 0):
-            raise ConfigError(f"max_wait must be a number of seconds above 0, or None, not {max_wait!r}")
+        if max_wait is not None and (
+            isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not 0 < max_wait <= _LONGEST_WAIT
+        ):
+            raise ConfigError(f"max_wait must be a number of seconds above 0, up to {_LONGEST_WAIT:,}, or None, not {max_wait!r}")
         if defer not in (None, True, False):
             raise ConfigError(f"defer must be True, False or None, not {defer!r}")
+        if resubmit_unknown not in (True, False):
+            raise ConfigError(f"resubmit_unknown must be True or False, not {resubmit_unknown!r}")
         _check_output(output)
         self._settings: dict[str, Any] = {
             "making": making(features, image_context, batch_size, parent, labels),
@@ -192,6 +202,7 @@ class ReadResults(beam.PTransform):  # type: ignore[misc]
             ConfigError: A setting is wrong; while the pipeline runs, an element is no prefix.
             ResultsError: While the pipeline runs: an object is missing between others, overlaps another, is damaged, or cannot be
                 read; or none lies below `output`. An element below which none lies is a warning in the log.
+            OSError: While the pipeline runs: what lies below a prefix cannot be listed.
         """
         super().__init__()
         if output is not None:
