@@ -71,4 +71,4 @@ def test_the_failed_images_are_listed(tmp_path: Path) -> None:
     (tmp_path / "out/results.jsonl").write_bytes(b"".join(dumps(row(result, keep_context=True)) + b"\n" for result in results))
     (command,) = re.findall(r"`(grep [^`]*failed\.jsonl)`", (ROOT / "README.md").read_text())
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
-    assert read_list(str(tmp_path / "failed.jsonl"), None) == uris[1:]
+    assert list(read_list(str(tmp_path / "failed.jsonl"), None)) == uris[1:]

@@ -124,7 +124,8 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         wanted.max_results = options.max_results or 0
         wanted.model = options.model or ""
     context = v1.ImageContext(language_hints=options.language or ())
-    context.crop_hints_params.aspect_ratios.extend(options.aspect_ratio or ())
+    if options.aspect_ratio:
+        context.crop_hints_params.aspect_ratios.extend(options.aspect_ratio)
     if options.stage:
         words = list(_listed(options))
         output = _checked_output(options, Inputs())
