@@ -1,5 +1,6 @@
 """The command line as a person or a script meets it: a process of its own, its two outputs, its exit code."""
 
+import atexit
 import json
 import logging
 import os
@@ -8,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,10 +39,18 @@ def submit(*words: str | Path, cwd: Path, stdin: str | None = None, **environmen
     return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=clean(**environment))
 
 
+@cache
+def home() -> str:
+    """A home without credentials, for what the command keeps there; as /nonexistent it would be root's alone to make."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
 def clean(**environment: str) -> dict[str, str]:
     hidden = ("GOOGLE_", "VISION_", "STORAGE_", "CLOUDSDK_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
-    return {**kept, "NO_GCE_CHECK": "true", "HOME": "/nonexistent", **environment}
+    return {**kept, "NO_GCE_CHECK": "true", "HOME": home(), **environment}
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
