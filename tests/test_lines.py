@@ -1,5 +1,7 @@
 """The lines of a job as they come, and as they are put in order: what a crash leaves of them, and what is no line of theirs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,21 @@ def test_torn_last_line(length: int, before: int, tmp_path: Path) -> None:
     written(path, line(before))
     assert path.read_bytes() == b"".join(line(index) for index in range(before + 1))
     assert list(in_order(path, before + 1)) == [line(index) for index in range(before + 1)]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A disk without room for the lines is told with their file's name; what stands there whole counts, and the rest comes again."""
+    path = tmp_path / "lines"
+    code = (
+        "import resource, signal\nfrom pathlib import Path\nfrom vision_grpc._cli.lines import Lines\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        f"lines = Lines(Path({str(path)!r}))\ntry:\n    lines.append([{line(0)!r}] * 3)\n"
+        "except OSError as error:\n    print(error)\nlines.close()"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (other.stdout, other.stderr) == (f"[Errno 27] File too large: '{path}'\n", "")
+    written(path, line(1))
+    assert path.read_bytes() == line(0) * 2 + line(1)
 
 
 def test_foreign_lines(tmp_path: Path) -> None:

@@ -159,6 +159,22 @@ def test_bucket_to_bucket(server: Emulator, tmp_path: Path) -> None:
     assert written[0]["response"]["context"]["uri"] == "gs://pictures/receipt.png"
 
 
+def test_no_wait_of_many(prompt_server: Emulator, tmp_path: Path) -> None:
+    """More images than one request takes are several operations, each named, and --wait of all of them has every image in order."""
+    uris = [f"gs://pictures/{number}.png" for number in range(2001)]
+    (tmp_path / "uris.txt").write_text("\n".join(uris))
+    words = ["--uris-from", "uris.txt", "--features", "text", "--output", "gs://results/run/", "--no-wait"]
+    started = cloud(prompt_server, tmp_path, *words)
+    assert started.returncode == 0, started.stderr
+    names = started.stdout.split()
+    messages = [cast(Any, call.message) for call in prompt_server.calls if call.method == "AsyncBatchAnnotateImages"]
+    assert [len(message.requests) for message in messages] == [2000, 1]
+    waits = [word for name in names for word in ("--wait", name)]
+    waited = cloud(prompt_server, tmp_path, *waits, "--output", "gs://results/run/", "--quiet")
+    assert waited.returncode == 1, waited.stderr  # there are no such pictures
+    assert [row["uri"] for row in rows(tmp_path / "bucket/run/results.jsonl")] == uris
+
+
 def test_other_releases_keep_their_fields(tmp_path: Path) -> None:
     """What v1p4beta1 alone knows, a celebrity's name, is in the rows that the report and the columns are made of."""
     response = v1p4beta1.AnnotateImageResponse()

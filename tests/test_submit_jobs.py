@@ -174,6 +174,21 @@ def test_a_second_process_on_a_local_job(tmp_path: Path) -> None:
     assert submit(*words, cwd=tmp_path).returncode == 0
 
 
+def test_a_second_process_leaves_the_lines_alone(server: Emulator, tmp_path: Path) -> None:
+    """Who is refused because another process works on the job does not cut off the line that the other is just writing."""
+    lines = tmp_path / "nightly.db.results.jsonl"
+    lines.write_bytes(b'{"index":0,"uri":"gs://pictures/swatches.png","resp')
+    lock = WriterLock(tmp_path / "nightly.db")
+    lock.begin(0)
+    done = cloud(server, tmp_path, *WORDS)
+    assert done.returncode == 2
+    assert f"process {os.getpid()}" in done.stderr
+    assert lines.read_bytes() == b'{"index":0,"uri":"gs://pictures/swatches.png","resp'
+    lock.release()
+    assert cloud(server, tmp_path, *WORDS).returncode == 0
+    assert published(tmp_path) == list(enumerate(URIS))
+
+
 def test_a_job_keeps_the_size_of_its_requests(server: Emulator, tmp_path: Path) -> None:
     """--images-in-flight makes requests as small as it needs, and may change in a resume, but not below the requests that there are."""
     for words, code in ((["--images-in-flight", "2", "--max-images", "2"], 7), (["--images-in-flight", "1"], 2), ([], 0)):

@@ -22,15 +22,24 @@ class Lines:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
+        self._path = path
+        self._file = path.open("a+b", buffering=0)
         # A line that a crash cut off was not taken: it comes again.
         self._file.truncate(_whole(path))
 
     def append(self, lines: list[bytes]) -> None:
-        """Adds these lines, each with its line feed."""
-        self._file.write(b"".join(lines))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Adds these lines, each with its line feed.
+
+        Raises:
+            OSError: The disk is full, for instance; it names the file.
+        """
+        data = memoryview(b"".join(lines))
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def close(self) -> None:
         self._file.close()

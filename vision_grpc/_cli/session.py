@@ -88,12 +88,16 @@ class Session:
             VisionError: What ended the job; its ledger takes it up again. A CallError where the first connection never came: only
                 one that stood once is waited for.
         """
-        lines = Lines(self._lines)
-        with contextlib.closing(lines), self._signals(), self._bar:
+        self._lines.touch()
+        lines: Lines | None = None
+        with contextlib.ExitStack() as stack, self._signals(), self._bar:
             watchers = [asyncio.create_task(self._watch()), asyncio.create_task(self._connect())]
             try:
                 async with contextlib.aclosing(self._job.slices()) as slices:
                     async for results in slices:
+                        if lines is None:
+                            # What a crash left of the last line is cut off by who holds the ledger: another process may be writing it.
+                            lines = stack.enter_context(contextlib.closing(Lines(self._lines)))
                         named = [self._names(result) for result in results]
                         encoded = [dumps(row(result, keep_context=self._keep_context)) + b"\n" for result in named]
                         lines.append(encoded)
