@@ -706,7 +706,7 @@ def test_terminated_wait(server: Emulator, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143, err
-    assert f"terminated. this operation runs on, and is taken up again by: python -m vision_grpc.submit --wait {name}" in err
+    assert f"terminated. this operation is taken up again by: python -m vision_grpc.submit --wait {name}" in err
 
 
 def test_output_at_the_root(tmp_path: Path) -> None:

@@ -69,31 +69,50 @@ def _names(text: str) -> list[str]:
 
 def _formats(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("names no format; there are jsonl, html and parquet")
     if wrong := [name for name in names if name not in ("jsonl", "html", "parquet")]:
         raise argparse.ArgumentTypeError(f"there is no format {wrong[0]!r}; there are jsonl, html and parquet")
     return names
 
 
-def _label(text: str) -> tuple[str, str]:
+def _pair(text: str, form: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form {form}")
     return key, value
 
 
+def _label(text: str) -> tuple[str, str]:
+    return _pair(text, "KEY=VALUE")
+
+
+def _bucket(text: str) -> tuple[str, str]:
+    return _pair(text, "NAME=FOLDER")
+
+
 def _price(text: str) -> tuple[str, float]:
-    name, amount = _label(text)
-    return name, _positive(amount)
+    name, amount = _pair(text, "FEATURE=AMOUNT")
+    return name, 0.0 if _number(amount) == 0 else _positive(amount)
+
+
+def _ratio(text: str) -> float:
+    width, sign, height = text.replace(":", "/").partition("/")
+    return _positive(width) / _positive(height) if sign else _positive(text)
 
 
 def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
+    number = _number(text)
+    if number is None or not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return number
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _whole(text: str) -> int:
@@ -109,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="pictures, folders of pictures, gs://bucket/object URIs, or patterns of these as gs://bucket/**.jpg",
+        help="pictures, folders of pictures, gs://bucket/object URIs, or patterns of URIs as gs://bucket/**.jpg",
     )
     command.add_argument(
         "--uris-from",
@@ -124,9 +143,14 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--stage", metavar="PREFIX", help="upload local pictures below gs://bucket/prefix/ first, and annotate them there")
     asking = command.add_argument_group("what is asked for")
     asking.add_argument("--max-results", type=_whole, metavar="N", help="at most N annotations of each feature")
-    asking.add_argument("--model", metavar="NAME", help="builtin/stable (default), builtin/latest or builtin/weekly")
+    asking.add_argument(
+        "--model",
+        metavar="NAME",
+        choices=["builtin/stable", "builtin/latest", "builtin/weekly"],
+        help="builtin/stable (default), builtin/latest or builtin/weekly",
+    )
     asking.add_argument("--language", action="append", metavar="CODE", help="a language that the text may be in; repeat")
-    asking.add_argument("--aspect-ratio", action="append", type=_positive, metavar="W/H", help="of crop hints, as 1.7778; repeat")
+    asking.add_argument("--aspect-ratio", action="append", type=_ratio, metavar="W/H", help="of crop hints, as 16/9 or 1.7778; repeat")
     asking.add_argument(
         "--batch-size", type=_whole, metavar="N", help="responses in each of the service's output objects (1-100, default 20)"
     )
@@ -152,7 +176,9 @@ def parser() -> argparse.ArgumentParser:
         "--max-images", type=_whole, metavar="N", help="send no more images than this, repetitions included; whole requests only"
     )
     job.add_argument("--max-cost", type=_positive, metavar="AMOUNT", help="spend no more than this, by --price")
-    job.add_argument("--price", action="append", type=_price, metavar="FEATURE=AMOUNT", help="what a thousand images cost; repeat")
+    job.add_argument(
+        "--price", action="append", type=_price, metavar="FEATURE=AMOUNT", help="what a thousand images cost, for each feature; repeat"
+    )
     job.add_argument(
         "--resubmit-unknown", action="store_true", help="send again what the service was proved, as far as that goes, not to have accepted"
     )
@@ -163,7 +189,11 @@ def parser() -> argparse.ArgumentParser:
     cloud.add_argument("--quota-project", metavar="ID", help="the project that quota is counted against")
     cloud.add_argument("--endpoint", metavar="HOST", help="instead of vision.googleapis.com")
     cloud.add_argument(
-        "--bucket", action="append", type=_label, metavar="NAME=FOLDER", help="read the results of gs://NAME/ from a folder (for emulators)"
+        "--bucket",
+        action="append",
+        type=_bucket,
+        metavar="NAME=FOLDER",
+        help="read the results of gs://NAME/ from a folder (for emulators)",
     )
     shown = command.add_argument_group("what is written and shown")
     shown.add_argument(
@@ -192,6 +222,14 @@ def _terminate(*_: object) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # while modules were loaded
+        sys.stderr.write("\ninterrupted.\n")
+        return INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
     # Where the shell closed a standard stream, the next file that is opened would take its place, and get what others write there.
     while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
         pass

@@ -8,14 +8,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._cli.inputs import Inputs, collect, expand, has_pattern, named, pictures, read_list, stage
+from vision_grpc._cli.inputs import Inputs, check_object, collect, expand, has_pattern, named, pictures, read_list, stage
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count
+from vision_grpc._operations import operation_name
 from vision_grpc.config import Polling, Retry
 from vision_grpc.errors import ConfigError, VisionError
 from vision_grpc.objects import LocalObjects, Objects, open_objects
@@ -40,7 +42,12 @@ class Voice:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Voice:
-        return cls(sys.stdout, sys.stderr, options.json or options.no_wait, options.quiet)
+        machine = options.json or options.no_wait
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                # Names and found text may be in letters that a terminal's encoding lacks; JSON is UTF-8 wherever it goes.
+                stream.reconfigure(errors="backslashreplace", encoding="utf-8" if machine and stream is sys.stdout else None)
+        return cls(sys.stdout, sys.stderr, machine, options.quiet)
 
     def say(self, text: str) -> None:
         """Words for a person."""
@@ -131,7 +138,7 @@ def prepare(options: argparse.Namespace, voice: Voice) -> Order:
         output = _checked_output(options, Inputs())
         inputs = _staged(options, words, voice)
     else:
-        inputs = collect(_listed(options))
+        inputs = collect(_listed(options), voice.say)
         if not inputs:
             raise ConfigError(f"no input: --uris-from {options.uris_from} names no image")
         output = _checked_output(options, inputs)
@@ -172,6 +179,9 @@ def _check_mode(options: argparse.Namespace) -> None:
                 raise ConfigError(f"--{mode.replace('_', '-')} {words}: leave {name} out")
     if options.max_cost is not None and not options.price:
         raise ConfigError("--max-cost needs prices: say what a thousand images cost, as --price text=1.50")
+    # The names in `wait` are checked here because a look at an operation begins with credentials.
+    for name in options.wait or ():
+        operation_name(name)
     for name, _ in options.price or ():
         if name.lower().replace("-", "_") not in FEATURE_NAMES:
             raise ConfigError(f"--price {name}: there is no such feature")
@@ -193,9 +203,9 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
                 check_uri(uri, word)
                 yield uri
         else:
+            yield word  # before it is checked: that local and gs:// names are mixed says more than what is wrong with one
             if word.startswith("gs://"):
-                check_uri(word, f"uris[{index}]")
-            yield word
+                check_object(word, f"input {index + 1}")
     if options.uris_from:
         yield from read_list(options.uris_from, options.uri_column)
 
@@ -204,7 +214,8 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
     """The inputs, each once and in the order named, with the local ones uploaded below --stage."""
     prefix = options.stage if options.stage.endswith("/") else f"{options.stage}/"
     check_destination(prefix, "--stage")
-    chosen = list(dict.fromkeys(name for word in words for name in ([word] if word.startswith("gs://") else pictures([word]))))
+    named_once = dict.fromkeys(name for word in words for name in ([word] if word.startswith("gs://") else pictures([word], voice.say)))
+    chosen = list(named_once)
     paths = named(name for name in chosen if not name.startswith("gs://"))
     if not paths:
         raise ConfigError("--stage uploads local pictures, and none is named: leave it out")
@@ -218,7 +229,9 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
 
 def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
     output: str = options.output
-    if not inputs.local and not output.startswith("gs://"):
+    if "://" in output and not output.startswith("gs://"):
+        raise ConfigError(f"--output {output} is neither a folder nor gs://bucket/folder/")
+    if not inputs.local and "://" not in output:
         raise ConfigError(
             f"--output {output} is a local folder, but the service writes the results of gs:// images to a bucket: "
             "give gs://bucket/folder/ (--json prints them here too)"
@@ -228,6 +241,8 @@ def _checked_output(options: argparse.Namespace, inputs: Inputs) -> str:
             f"--output {output} lies in Cloud Storage, but {inputs.names[0]} on this machine: give a local folder, "
             "or upload the pictures with --stage gs://bucket/folder/"
         )
+    if inputs.local and (cloud := [name for name in sorted(_CLOUD) if getattr(options, name)]):
+        raise ConfigError(f"--{cloud[0].replace('_', '-')} is for gs:// images: local pictures never leave this machine; leave it out")
     if inputs.local and options.no_wait:
         raise ConfigError("--no-wait needs a server that goes on: the embedded one for local pictures ends with this command")
     return _place(output)
@@ -254,6 +269,9 @@ def objects(options: argparse.Namespace, place: str) -> Objects:
         ConfigError: The buckets are an emulator's, and nothing says where they lie.
     """
     if options.bucket:
+        for name, folder in options.bucket:
+            if not os.path.isdir(folder):  # noqa: PTH112 - False, not an error, for a name that is too long
+                raise ConfigError(f"--bucket {name}={folder}: there is no such folder")
         return LocalObjects(dict(options.bucket))
     told = os.environ.get("STORAGE_EMULATOR_HOST") or os.environ.get("VISION_EMULATOR_BUCKETS")
     if os.environ.get("VISION_EMULATOR_HOST") and not told:

@@ -9,6 +9,7 @@ import json
 import mimetypes
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from vision_grpc._cli.summary import count
 from vision_grpc._cli.uris import Uris, in_order
 from vision_grpc.errors import ConfigError
 from vision_grpc.objects import LocalFiles, LocalObjects, ObjectInfo, Objects
 from vision_grpc.requests import check_uri
 
-SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".gif", ".ico", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What counts as a picture in a folder; a file that is named itself is taken whatever it is called."""
 
 PICTURES = "gs://pictures/"
@@ -53,10 +55,10 @@ class Inputs:
         return len(self.uris)
 
 
-def collect(words: Iterable[str]) -> Inputs:
+def collect(words: Iterable[str], told: Callable[[str], object] = str) -> Inputs:
     """Pictures, folders (searched through, in natural order) or gs:// URIs, each taken once, in the order named.
 
-    Pictures are named in memory, URIs are not: they may be more than it holds.
+    Pictures are named in memory, URIs are not: they may be more than it holds. `told` hears what was left out.
 
     Raises:
         ConfigError: Something is neither, does not exist, holds no pictures, or local and gs:// names are mixed.
@@ -80,9 +82,11 @@ def collect(words: Iterable[str]) -> Inputs:
                 yield word
 
     uris = Uris(remote())
+    if uris.repeated:
+        told(_once(uris.repeated))
     if not here:
         return Inputs(uris)
-    paths = named(pictures(here))
+    paths = named(pictures(here, told))
     return Inputs([_uri(number, path) for number, path in enumerate(paths.values(), 1)], list(paths), local=True, paths=paths)
 
 
@@ -102,9 +106,17 @@ def named(paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def pictures(words: Iterable[str]) -> list[str]:
-    """The local pictures that the words name, each once, in order."""
-    return list(dict.fromkeys(name for word in words for name in _pictures(word)))
+def pictures(words: Iterable[str], told: Callable[[str], object] = str) -> list[str]:
+    """The local pictures that the words name, each once, in order. `told` hears what was left out."""
+    found = [name for word in words for name in _pictures(word, told)]
+    unique = list(dict.fromkeys(found))
+    if len(unique) < len(found):
+        told(_once(len(found) - len(unique)))
+    return unique
+
+
+def _once(repeated: int) -> str:
+    return f"each image is taken once: {count(repeated, 'name')} came again, and {'is' if repeated == 1 else 'are'} left out"
 
 
 def has_pattern(word: str) -> bool:
@@ -190,9 +202,16 @@ def read_list(place: str, column: str | None) -> Iterator[str]:
         raise ConfigError(f"{where} cannot be read: {error.strerror}") from error
 
 
+def check_object(uri: str, where: str) -> None:
+    """Raises a ConfigError unless `uri` names an object, and not what a person would take for a folder."""
+    if uri.endswith("/"):
+        raise ConfigError(f"{where}: {uri} is no image but a folder: give the pattern '{uri}**' as an input, for all that lies below it")
+    check_uri(uri, where)
+
+
 def _check_listed(value: str, where: str) -> None:
     if value.startswith("gs://"):
-        check_uri(value, where)
+        check_object(value, where)
         return
     try:
         _is_picture(value)
@@ -262,21 +281,31 @@ def _is_picture(word: str) -> bool:
     raise ConfigError(f"{word} does not exist" if missing else f"{word} is neither a file nor a folder")
 
 
-def _pictures(word: str) -> list[str]:
+def _pictures(word: str, told: Callable[[str], object]) -> list[str]:
     if _is_picture(word):
         return [word]
-    found = [
+    files = [
         os.path.join(folder, name)  # noqa: PTH118 - keeps the user's own spelling of the folder
         for folder, folders, names in os.walk(word, onerror=_unreadable, followlinks=False)
         if _visible(folders)
         for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        if not name.startswith(".")
     ]
+    found = [name for name in files if _suffix(name) in SUFFIXES]
     if not found:
         raise ConfigError(
             f"{word} holds no pictures ({', '.join(sorted(SUFFIXES))}): name the files themselves if they are called otherwise"
         )
+    others = Counter(_suffix(name) for name in files if _suffix(name) not in SUFFIXES)
+    if others:
+        kinds = ", ".join(f"{number:,} {suffix or 'without an ending'}" for suffix, number in others.most_common(5))
+        more = " …" if len(others) > 5 else ""
+        told(spelled(f"{word}: passed over {count(others.total(), 'file')} not called as pictures are ({kinds}{more})"))
     return sorted(found, key=_natural)
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower()
 
 
 def _visible(folders: list[str]) -> bool:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import shlex
 import tempfile
 import threading
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from vision_grpc.emulator import Emulator
 
 OK, IMAGES_FAILED, SERVICE, RUNNING, UNKNOWN, CAPPED = 0, 1, 3, 5, 6, 7
+
+_HERE = 10
+"""Pictures of one request to the embedded server, and for each of its cores and one more so many are with it: what stops the command
+loses no more of the work than that."""
 
 
 class JobCommand:
@@ -123,7 +128,7 @@ class JobCommand:
                 client,
                 self._lines,
                 names=self._named,
-                keep_context=not self._order.inputs.local,
+                local=self._order.inputs.local,
                 told=told,
                 say=self._voice.say,
                 warn=self._voice.warn,
@@ -167,12 +172,15 @@ class JobCommand:
             "max_cost": options.max_cost,
             "prices": self._prices() or None,
         }
+        size = self._request_size()
+        if order.inputs.local and options.images_in_flight is None:
+            given["images_in_flight"] = max(size, _HERE * (1 + (os.cpu_count() or 1)))
         kept = {name: value for name, value in given.items() if value is not None}
         return {
             "features": order.features,
             "ledger": self._ledger,
             "order": "input",
-            "request_size": self._request_size(),
+            "request_size": size,
             "resubmit_unknown": options.resubmit_unknown,
             **kept,
         }
@@ -186,13 +194,14 @@ class JobCommand:
         Raises:
             ConfigError: There is no room for the requests of the job that has begun.
         """
-        room = self._options.images_in_flight or MAX_IMAGES
+        most = _HERE if self._order.inputs.local else MAX_IMAGES
+        room = self._options.images_in_flight or most
         begun = self._begun("request_size")
         if begun is not None and begun > room:
             raise ConfigError(
                 f"--images-in-flight {room}: the job in {self._ledger} has requests of {begun:,} images: give {begun} or more"
             )
-        return begun or min(room, MAX_IMAGES)
+        return begun or min(room, most)
 
     def _begun(self, setting: str) -> Any:
         """What a job that has begun was begun with; None where there is none."""
@@ -225,6 +234,7 @@ class JobCommand:
         if session.interrupted is not None:
             return 128 + session.interrupted
         if session.timed_out:
+            say(f"--timeout of {self._options.timeout:g} s has passed")
             return RUNNING
         return {"unknown": UNKNOWN, "capped": CAPPED}.get(summary.end, SERVICE)
 

@@ -163,6 +163,8 @@ class Operations:
             noun = "this operation is done" if len(self.names) == 1 else f"these {len(self.names)} operations have ended"
             words.append(f"{noun}; read the results again by: {self.resume_line()}")
         elif self.names:
-            noun = "this operation runs on, and is" if len(self.names) == 1 else f"these {len(self.names)} operations run on, and are"
-            words.append(f"{noun} taken up again by: {self.resume_line()}")
+            noun = "this operation is" if len(self.names) == 1 else f"these {len(self.names)} operations are"
+            # Those that were named may not exist.
+            on = "" if self._options.wait else " not stopped by that, and"
+            words.append(f"{noun}{on} taken up again by: {self.resume_line()}")
         return "; ".join(words)

@@ -117,7 +117,8 @@ class Publisher:
         if shown > _SHOWN:
             self._voice.say(f"… and {shown - _SHOWN:,} more images in the files")
         files = ", ".join(f"{self.place.rstrip('/')}/{FILES[name]}" for name in ("jsonl", *self._formats))
-        self._voice.say(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
+        told = self._voice.warn if bad and self._voice.quiet else self._voice.say
+        told(f"{good:,} of {count(good + bad, 'image')} annotated, {bad:,} failed: {files}")
         return 1 if bad else 0
 
     def _store(self, uri: str, path: Path, content_type: str) -> None:

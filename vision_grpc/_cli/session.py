@@ -59,7 +59,7 @@ class Session:
         lines: Path,
         *,
         names: Callable[[ImageResult], ImageResult],
-        keep_context: bool,
+        local: bool,
         told: Callable[[ImageResult, bytes], None],
         say: Callable[[str], None],
         warn: Callable[[str], None],
@@ -72,7 +72,7 @@ class Session:
         self._client = client
         self._lines = lines
         self._names = names
-        self._keep_context = keep_context
+        self._local = local
         self._told = told
         self._say = say
         self._held = Held(warn)
@@ -99,7 +99,7 @@ class Session:
                             # What a crash left of the last line is cut off by who holds the ledger: another process may be writing it.
                             lines = stack.enter_context(contextlib.closing(Lines(self._lines)))
                         named = [self._names(result) for result in results]
-                        encoded = [dumps(row(result, keep_context=self._keep_context)) + b"\n" for result in named]
+                        encoded = [dumps(row(result, keep_context=not self._local)) + b"\n" for result in named]
                         lines.append(encoded)
                         for result, line in zip(named, encoded, strict=True):
                             self._told(result, line)
@@ -170,10 +170,13 @@ class Session:
             self._job.stop()
             return
         deadline = _TERM_SECONDS if number is signal.SIGTERM else None
-        limit = f" for at most {deadline:g} s" if deadline else "; interrupt again to stop at once, which loses nothing"
+        # The embedded server ends with this command, and what it was about is annotated anew.
+        loses = "that work is then done again" if self._local else "which loses nothing"
+        limit = f" for at most {deadline:g} s" if deadline else f"; interrupt again to stop at once, {loses}"
         requests = progress.requests if (progress := self._job.progress) is not None else {}
         if requests.get("running"):
-            self._say(f"sending nothing more, and waiting for what runs at the service{limit}")
+            where = "here" if self._local else "at the service"
+            self._say(f"sending nothing more, and waiting for what runs {where}{limit}")
         elif requests.get("submitting"):
             self._say(f"sending nothing more, and waiting for the answer to what is being sent{limit}")
         else:

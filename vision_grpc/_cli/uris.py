@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 
 
 class Uris:
@@ -13,6 +14,9 @@ class Uris:
 
     Their file, which takes twice to three times their bytes, goes with this object. It lies where SQLITE_TMPDIR or TMPDIR says, or
     in /var/tmp.
+
+    Attributes:
+        repeated: How many came again, and were left out.
 
     Raises:
         OSError: The disk has no room for them, or failed.
@@ -22,8 +26,11 @@ class Uris:
         with _in_words():
             self._database = _temporary("CREATE TABLE uris (place INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE) STRICT")
             weakref.finalize(self, self._database.close)
-            self._database.executemany("INSERT OR IGNORE INTO uris (uri) VALUES (?)", ((uri,) for uri in uris))
+            given = count()
+            rows = ((uri,) for uri, _ in zip(uris, given, strict=False))
+            self._database.executemany("INSERT OR IGNORE INTO uris (uri) VALUES (?)", rows)
             self._count: int = self._database.execute("SELECT coalesce(max(place), 0) FROM uris").fetchone()[0]
+            self.repeated = next(given) - self._count
 
     def __len__(self) -> int:
         return self._count
