@@ -168,6 +168,7 @@ class Recording:
     ("output", "options", "words"),
     [
         (5, {}, "int"),
+        ("", {}, "output is empty"),
         (v1.OutputConfig(), {}, "gcs_destination.uri is empty"),
         (v1.AnnotateImageRequest(), {}, "AnnotateImageRequest"),
         ("s3://b/x", {}, "s3://b/x"),

@@ -220,6 +220,8 @@ class AsyncResults(AsyncIterator[ImageResult]):
 def _destination(output: Any) -> tuple[str | os.PathLike[str], str]:
     """Returns the prefix of the shards, and the version of the messages to read them as."""
     if isinstance(output, str | os.PathLike):
+        if not os.fspath(output):
+            raise ConfigError("output is empty: name a gs:// prefix or a local one; the folder at hand is '.'")
         return output, "v1"
     message = type(output).pb(output) if hasattr(type(output), "pb") else output  # google-cloud-vision's messages wrap protobuf's
     name = message.DESCRIPTOR.full_name if isinstance(message, Message) else ""
