@@ -409,7 +409,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--output", "out"], "no features"),
         (["a.png", "--features", "text"], "no output"),
         (["a.png", "--features", "txet", "--output", "out"], "did you mean 'text'"),
-        (["a.png", "gs://b/c", "--features", "text", "--output", "out"], "no one server reads both"),
+        (["a.png", "gs://bkt/c", "--features", "text", "--output", "out"], "no one server reads both"),
         (["a.png", "--features", "text", "--output", "gs://bucket/x/"], "give a local folder"),
         (["gs://bkt/c", "--features", "text", "--output", "out"], "give gs://bucket/folder/"),
         (["gs://b", "--features", "text", "--output", "gs://bkt/x"], "uris[0]"),

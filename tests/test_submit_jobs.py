@@ -103,6 +103,7 @@ def test_stopped_while_it_publishes(number: str, code: int, said: str, server: E
     (tmp_path / "tmp").mkdir()
     program = (
         "import os, signal, sys\nfrom vision_grpc._cli import output\nfrom vision_grpc.submit import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         f"output.in_order = lambda *_: os.kill(os.getpid(), signal.{number})\n"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -161,7 +161,7 @@ class Session:
             for number, handler in before.items():
                 loop.remove_signal_handler(number)
                 # asyncio leaves the system's own, which would kill what comes after the job, and leave its temporary files.
-                signal.signal(number, handler)
+                signal.signal(number, handler or signal.SIG_DFL)
 
     def _signalled(self, number: signal.Signals) -> None:
         again = self.interrupted is not None

@@ -139,7 +139,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             # the ledger, and it can be read without an index.
             if Path(f"{path}-wal").exists():
                 raise
-            return _connect_reader(path, "immutable=1")
+            return _connect_reader(path, "mode=ro&immutable=1")
 
 
 def _connect_reader(path: Path, how: str) -> sqlite3.Connection:
