@@ -17,7 +17,7 @@ from opentelemetry import trace
 
 from tests.faults.job_memory import Stage, check, take, take_some
 from tests.until import auntil
-from vision_grpc import AsyncClient, CallError, Client, ConfigError, JobIncomplete, LedgerError, v1
+from vision_grpc import AsyncClient, CallError, Client, ConfigError, JobIncomplete, LedgerError, image_requests, v1
 from vision_grpc.emulator import Fault
 from vision_grpc.job import AnnotationJob, read_standing, run_job
 from vision_grpc.ledger import Ledger, LedgerReader, State
@@ -330,6 +330,15 @@ async def test_caps_stop_before_spending(stage: Stage, client: AsyncClient) -> N
     check(results + await take(stage.job(20, client)), 20)
 
 
+async def test_a_feature_without_a_price_is_not_free(stage: Stage, client: AsyncClient) -> None:
+    """A request of its own features, one of which has no price, ends the job before anything is sent under a cap on cost."""
+    inputs = image_requests(["gs://photos/a.jpg"], ["text", "faces"])
+    job = stage.job(0, client, inputs=inputs, max_cost=5, prices={"text": 1.5})
+    with pytest.raises(ConfigError, match="prices lacks FACE_DETECTION"):
+        await take(job)
+    assert not stage.submits()
+
+
 async def test_slow_consumer_slows_the_job(stage: Stage, client: AsyncClient) -> None:
     """A consumer that does not take results stops the sending: what is uncollected stays within the images in flight."""
     job = stage.job(400, client, images_in_flight=20)
@@ -515,6 +524,7 @@ async def test_unreadable_results_of_a_failed_operation(stage: Stage, client: As
         ({"max_cost": -1, "prices": {"text": 1}}, "max_cost must be"),
         ({"max_cost": 1, "prices": {"txt": 1}}, "there is no feature 'txt'"),
         ({"max_cost": 1, "prices": {"text": -1}}, "must be a number of at least 0"),
+        ({"max_cost": 1, "prices": {"faces": 1}}, "prices lacks TEXT_DETECTION"),
         ({"grace": -1}, "grace must be a number at least 0"),
         ({"parent": "p"}, "parent must be projects/PROJECT"),
         ({"labels": {"A": "b"}}, "labels: key 'A'"),

@@ -1,14 +1,12 @@
 """Objects in local folders and in a Cloud Storage emulator, which is a real peer: the same promises for both."""
 
 import base64
-import gc
 import json
 import os
 import pickle
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -323,10 +321,6 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
     server.shutdown()
     thread.join()
     server.server_close()
-    # requests leaves the socket of a connection that broke to the garbage collector: better here than in another test.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def answer(status: int, body: bytes = b"", headers: dict[str, str] | None = None, sent: int | None = None) -> Answer:
@@ -340,7 +334,6 @@ def test_transient_failures_are_retried(flaky: Any) -> None:
     assert flaky.answers == []
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_download_that_ends_early_is_resumed(flaky: Any) -> None:
     """The rest is fetched from where the connection broke, and the whole is checked."""
     flaky.answers += [answer(200, CONTENT, GOOD, sent=15000), answer(200, CONTENT, GOOD)]
@@ -348,7 +341,6 @@ def test_a_download_that_ends_early_is_resumed(flaky: Any) -> None:
     assert flaky.resumed_at == [8192]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_damaged_download_is_refused(resumed: bool, flaky: Any) -> None:
     """In one go or resumed: the checksum is that of the stored object, or the bytes are not returned."""

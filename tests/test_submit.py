@@ -412,7 +412,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "gs://bkt/c", "--features", "text", "--output", "out"], "no one server reads both"),
         (["a.png", "--features", "text", "--output", "gs://bucket/x/"], "give a local folder"),
         (["gs://bkt/c", "--features", "text", "--output", "out"], "give gs://bucket/folder/"),
-        (["gs://b", "--features", "text", "--output", "gs://bkt/x"], "uris[0]"),
+        (["gs://b", "--features", "text", "--output", "gs://bkt/x"], "input 1: 'gs://b' does not name a bucket"),
         (["https://example.com/a.png", "--features", "text", "--output", "out"], "neither a gs:// URI nor a local path"),
         (["a.png", "--features", "text", "--output", "a.png"], "is a file"),
         (["a.png", "--features", "text", "--output", "out", "--no-wait"], "embedded one"),
@@ -427,7 +427,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text", "--output", "out", "--format", "xml"], "there is no format 'xml'"),
         (["--status", "nowhere.db"], "nowhere.db"),
         (["a.png", "--features", "text", "--output", "out", "--label", "Team=x"], "labels: key 'Team'"),
-        (["a.png", "--features", "text", "--output", "out", "--model", "\udcff"], "--model holds something that is not text"),
+        (["a.png", "--features", "text", "--output", "out", "--language", "\udcff"], "--language holds something that is not text"),
         (["", "--features", "text", "--output", "out"], "one of the inputs is empty"),
         (["a.png", "--features", "text", "--output", "/proc/x"], "--output /proc/x cannot be written"),
         (["a.png", "--features", "text", "--output", "out", "--job", "empty"], "is a folder"),
@@ -551,6 +551,7 @@ def test_no_server(tmp_path: Path) -> None:
 )
 def test_operations_without_a_server(words: list[str], more: str, tmp_path: Path) -> None:
     """--wait and --no-wait say so too, and nothing is said to be accepted."""
+    (tmp_path / "out").mkdir()
     done = submit(*words, "--bucket", "out=out", cwd=tmp_path, VISION_EMULATOR_HOST="127.0.0.1:1")
     assert done.returncode == 3
     assert "no connection to 127.0.0.1:1 within 10 s" in done.stderr
@@ -723,3 +724,67 @@ def test_help(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "examples:" in done.stdout
     assert "exit codes:" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("machine", [False, True])
+def test_letters_that_the_terminal_lacks(tmp_path: Path, encoding: str, machine: bool) -> None:
+    """Names and found text are written out where a stream's encoding lacks their letters; JSON is UTF-8 whatever it is."""
+    shutil.copy(IMAGES / "sign.png", tmp_path / "знак.png")
+    words = ["знак.png", "--features", "text", "--output", "out", *(["--json"] if machine else [])]
+    command = [sys.executable, "-m", "vision_grpc.submit", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, env=clean(PYTHONIOENCODING=encoding))
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    if machine:
+        assert json.loads(done.stdout.decode())["uri"] == "знак.png"
+    else:
+        known = "знак.png" if encoding == "utf-8" else r"\u0437\u043d\u0430\u043a.png"
+        assert f"{known}: text " in done.stdout.decode(encoding)
+    assert rows(tmp_path / "out/results.jsonl")[0]["uri"] == "знак.png"
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Files that are not taken for pictures, names that come again, and features that cannot be computed here are said beforehand."""
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.heic", "c.HEIC", "notes"):
+        shutil.copy(IMAGES / "blank.png", tmp_path / "photos" / name)
+    done = submit("photos", "photos/a.png", "--features", "properties,labels", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "photos: passed over 3 files not called as pictures are (2 .heic, 1 without an ending)" in done.stdout
+    assert "each image is taken once: 1 name came again, and is left out" in done.stdout
+    assert "the embedded server cannot compute LABEL_DETECTION: every image will have an error that says so" in done.stderr
+    assert "annotating 1 picture " in done.stdout
+
+
+def test_quiet_says_how_many_failed(tmp_path: Path) -> None:
+    """--quiet leaves out all but what failed, which is one line on standard error."""
+    done = submit(IMAGES / "broken.jpg", IMAGES / "blank.png", "--features", "properties", "--output", "out", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "1 of 2 images annotated, 1 failed: out/results.jsonl\n"
+
+
+def test_local_pictures_go_in_small_requests(tmp_path: Path) -> None:
+    """Local pictures are sent ten at a time, so that a stop loses little; what is said of a job that has begun with more holds."""
+    (tmp_path / "photos").mkdir()
+    for number in range(25):
+        shutil.copy(IMAGES / "blank.png", tmp_path / "photos" / f"{number}.png")
+    assert submit("photos", "--features", "properties", "--output", "out", "--job", "job.db", cwd=tmp_path).returncode == 0
+    standing = submit("--status", "job.db", "--json", cwd=tmp_path)
+    assert json.loads(standing.stdout)["progress"]["requests"]["collected"] == 3
+    assert [row["index"] for row in rows(tmp_path / "out/results.jsonl")] == list(range(25))
+
+
+def test_a_folder_without_room(tmp_path: Path) -> None:
+    """Where the output cannot be written, that is said once, by the folder's own name, and is exit code 3."""
+    shutil.copy(IMAGES / "blank.png", tmp_path)
+    code = (
+        "import errno, sys\nfrom vision_grpc.objects import LocalObjects\nfrom vision_grpc.submit import main\n"
+        "def write(*_):\n    raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "LocalObjects.write = write\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "blank.png", "--features", "properties", "--output", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=clean())
+    assert done.returncode == 3
+    assert "--output out could not be written: No space left on device" in done.stderr
+    assert "Error writing final output to: out/" in done.stdout
+    assert "gs://" not in done.stdout

@@ -105,7 +105,7 @@ class AnnotationJob:
             rest: Seconds that such images wait before they are sent again; doubled for each further time, to a minute.
             max_images: A cap on the images sent in all runs together, repetitions included. Only whole requests are sent.
             max_cost: A cap on what they cost by `prices`.
-            prices: For a thousand images, by feature. They are the caller's: this package knows none.
+            prices: For a thousand images, by feature, of each feature. They are the caller's: this package knows none.
             resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job in
                 JobIncomplete, and wait for a resume that says so.
             grace: Seconds within which the service shows, in its list of operations, what it has accepted. What was accepted later
@@ -139,6 +139,9 @@ class AnnotationJob:
             parent=parent,
             labels={} if labels is None else labels,
         )
+        priced = feature_prices(prices)
+        if max_cost is not None:
+            template.price(priced)
         self._inputs = inputs
         self._output = output if output.endswith("/") else output + "/"
         self._client = client
@@ -150,7 +153,7 @@ class AnnotationJob:
             requests_per_minute=requests_per_minute,
             max_images=max_images,
             max_cost=max_cost,
-            prices=feature_prices(prices),
+            prices=priced,
         )
         self._making = Making(template=template, batch_size=batch_size, parent=parent, labels=dict(labels or {}))
         self._in_order = order == "input"

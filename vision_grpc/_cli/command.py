@@ -182,9 +182,14 @@ def _check_mode(options: argparse.Namespace) -> None:
     # The names in `wait` are checked here because a look at an operation begins with credentials.
     for name in options.wait or ():
         operation_name(name)
+    priced = set()
     for name, _ in options.price or ():
         if name.lower().replace("-", "_") not in FEATURE_NAMES:
             raise ConfigError(f"--price {name}: there is no such feature")
+        priced.add(feature(name).type)
+    for name in options.features or ():
+        if options.max_cost is not None and feature(name, where="--features").type not in priced:
+            raise ConfigError(f"--max-cost: there is no price of {name}: say what a thousand cost, as --price {name}=1.50, or =0")
     if options.price and options.max_cost is None:
         raise ConfigError("--price is for --max-cost: say what may be spent, as --max-cost 20, or leave it out")
     if options.uri_column and not options.uris_from:

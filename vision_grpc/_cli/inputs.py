@@ -345,6 +345,7 @@ class PictureObjects:
 
     Attributes:
         destination: The URI of that folder, another one for another folder.
+        unwritable: Why something could not be written there, the first time; None where all was.
     """
 
     def __init__(self, inputs: Inputs, output: Path) -> None:
@@ -353,6 +354,7 @@ class PictureObjects:
         bucket = f"output-{_digest(os.fsencode(os.path.realpath(output)))}"
         self.destination = f"gs://{bucket}/"
         self._output = LocalObjects({bucket: output})
+        self.unwritable: OSError | None = None
 
     def read(self, uri: str) -> bytes:
         path = self._paths.get(uri)
@@ -370,4 +372,8 @@ class PictureObjects:
         return self._output.list(prefix)
 
     def write(self, uri: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        self._output.write(uri, data, content_type)
+        try:
+            self._output.write(uri, data, content_type)
+        except OSError as error:
+            self.unwritable = self.unwritable or error
+            raise

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision_grpc import v1
 from vision_grpc._cli.command import NEARBY, Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.inputs import PictureObjects
 from vision_grpc._cli.names import own_ledger
@@ -77,10 +78,12 @@ class JobCommand:
 
     def _run_local(self) -> int:
         from vision_grpc.emulator import Emulator
-        from vision_grpc.emulator.annotators import annotate_bytes, check_available
+        from vision_grpc.emulator.annotators import SUPPORTED, annotate_bytes, check_available
 
         order = self._order
         check_available({wanted.type for wanted in order.features})
+        if lacking := [v1.Feature.Type.Name(wanted.type) for wanted in order.features if wanted.type not in SUPPORTED]:
+            self._voice.warn(f"the embedded server cannot compute {', '.join(lacking)}: every image will have an error that says so")
         output = Path(order.output)
         found = PictureObjects(order.inputs, output)
         if self._begun("output") not in (None, found.destination):
@@ -107,7 +110,13 @@ class JobCommand:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
             client = AsyncClient(emulator=server.target, polling=NEARBY)
-            return self._annotate(client, found, found.destination, bar)
+            code = self._annotate(client, found, found.destination, bar)
+        if found.unwritable is not None:
+            # To the contract it is each image's error, by a bucket's name that nobody here gave.
+            why = found.unwritable.strerror or found.unwritable
+            self._voice.warn(f"--output {order.output} could not be written: {why}; make room there, and annotate the failed images again")
+            return SERVICE
+        return code
 
     def _annotate(self, client: AsyncClient, found: Objects, destination: str, bar: JobBar) -> int:
         publisher = Publisher(self._order.output, self._options.format, found, self._voice, self._options.api_version)
@@ -127,7 +136,7 @@ class JobCommand:
                 job,
                 client,
                 self._lines,
-                names=self._named,
+                names=lambda result: self._named(result, destination),
                 local=self._order.inputs.local,
                 told=told,
                 say=self._voice.say,
@@ -147,8 +156,8 @@ class JobCommand:
             return code
         return self._incomplete(session, summary)
 
-    def _named(self, result: ImageResult) -> ImageResult:
-        """The result by the name that the user gave the image, also within its error."""
+    def _named(self, result: ImageResult, destination: str) -> ImageResult:
+        """The result by the name that the user gave the image, also within its error; `destination` is by what the output goes there."""
         names = self._order.inputs.names
         if not names:
             return result
@@ -156,6 +165,8 @@ class JobCommand:
         error = result.error
         if error is not None and name != result.uri:
             words = error.message.replace(result.uri, name)
+            if self._order.inputs.local:
+                words = words.replace(destination, os.path.join(self._order.output, ""))  # noqa: PTH118 - keeps the user's own spelling
             error = ImageError(error.code, words, index=error.index, uri=name, details=error.details)
         return replace(result, uri=name, error=error)
 

@@ -129,7 +129,7 @@ class Sender:
         return limits.max_cost is None or account.cost + await self._cost(row) <= limits.max_cost * (1 + 1e-12)
 
     async def _cost(self, row: Row) -> float:
-        if not self._limits.prices:
+        if self._limits.max_cost is None:
             return 0.0
         part = await self._desk.disk(self._desk.ledger.part, row.number)
         return self._making.template.cost(part, self._limits.prices)

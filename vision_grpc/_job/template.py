@@ -90,12 +90,19 @@ class Template:
         return message  # type: ignore[no-any-return]
 
     def cost(self, part: Part, prices: Mapping[int, float]) -> float:
-        """What the service bills for these images: each feature of each image is a unit, priced by the thousand."""
+        """What the service bills for these images: each feature of each image is a unit, priced by the thousand.
+
+        Raises:
+            ConfigError: A feature has no price.
+        """
         if part.kind is Kind.URIS:
-            wanted = v1.AnnotateImageRequest.FromString(self.shared).features
-            return part.images * sum(prices.get(feature.type, 0.0) for feature in wanted) / 1000
+            return part.images * self.price(prices) / 1000
         requests = v1.AsyncBatchAnnotateImagesRequest.FromString(part.raw()).requests
-        return sum(prices.get(feature.type, 0.0) for request in requests for feature in request.features) / 1000
+        return sum(_price(feature, prices) for request in requests for feature in request.features) / 1000
+
+    def price(self, prices: Mapping[int, float]) -> float:
+        """What a thousand images cost that are URIs alone. Raises ConfigError where a feature has no price."""
+        return sum(_price(feature, prices) for feature in v1.AnnotateImageRequest.FromString(self.shared).features)
 
     def _request(self, item: JobInput, where: str) -> v1.AnnotateImageRequest:
         if isinstance(item, str):
@@ -114,3 +121,11 @@ class Template:
         except ConfigError as error:
             raise ConfigError(str(error).replace("requests[0]", where)) from error
         return request
+
+
+def _price(feature: v1.Feature, prices: Mapping[int, float]) -> float:
+    price = prices.get(feature.type)
+    if price is None:
+        # Taken for free, it would be spent beyond the cap.
+        raise ConfigError(f"prices lacks {v1.Feature.Type.Name(feature.type)}: say what a thousand cost, 0 where they cost nothing")
+    return price
