@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,22 @@ async def test_accepted_and_cancelled_is_listed(stage: Stage, client: AsyncClien
             await first
     assert job.summary.end == "unknown"
     assert "an operation failed that may have been its own" in job.unknown[0].reason
+
+
+async def test_stopped_before_it_was_sent(stage: Stage) -> None:
+    """A job that is stopped while its first request waits for a connection leaves it planned, not in doubt; a resume sends it once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # which accepts connections, and says nothing
+        client = AsyncClient(emulator=f"127.0.0.1:{silent.getsockname()[1]}", retry=Retry(connect=60.0))
+        async with client, stage.job(4, client, submit_timeout=60.0) as job:
+            taking = asyncio.ensure_future(anext(job.slices(), None))
+            await auntil(lambda: job.progress is not None and job.progress.requests.get("submitting") == 1, "the request")
+            job.stop()
+            assert await taking is None
+            await job.close()
+        assert (job.summary.end, job.summary.unknown, job.summary.sent) == ("stopped", (), 0)
+    async with stage.client() as client:
+        check(await take(stage.job(4, client)), 4)
+    assert len(stage.submits()) == 1
 
 
 async def test_own_failed_operations_are_no_evidence(stage: Stage, client: AsyncClient) -> None:

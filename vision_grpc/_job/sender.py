@@ -13,6 +13,7 @@ import grpc
 
 from vision_grpc._calls import retry_after
 from vision_grpc._job.pace import Pace
+from vision_grpc._job.service import Unsent
 from vision_grpc._job.telemetry import trace_metadata
 from vision_grpc._ledger.rows import Row, State
 from vision_grpc.errors import AuthError, CallError, ConfigError
@@ -171,6 +172,9 @@ class Sender:
         # Only what the call itself raises may end in a refusal: an accepted request whose name cannot be written stays in doubt.
         try:
             operation = await desk.service.submit(request, trace_metadata())
+        except Unsent:
+            await desk.refused(row, "it was not sent: the job was stopped before")
+            raise
         except CallError as error:
             return await self._failed(row, error)
         except (AuthError, ConfigError) as error:

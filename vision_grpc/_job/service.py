@@ -10,7 +10,7 @@ from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vision_grpc._calls import Metadata, arun
+from vision_grpc._calls import Call, Metadata, Step, arun
 from vision_grpc._job.settle import Listing
 from vision_grpc._operations import metadata_of, unpack
 from vision_grpc._results.shards import find_shards
@@ -57,7 +57,9 @@ class Service(Protocol):
         ...
 
     async def submit(self, request: AsyncRequest, metadata: Metadata) -> str:
-        """Sends the request once, and returns its operation's name; raises CallError, AuthError."""
+        """Sends the request once, and returns its operation's name; raises CallError, AuthError, and Unsent where it is cancelled
+        in time.
+        """
         ...
 
     def watch(self, name: str) -> None:
@@ -81,6 +83,10 @@ class Service(Protocol):
         ...
 
 
+class Unsent(asyncio.CancelledError):
+    """A submit was cancelled before anything of it was sent, while it waited for its connection say."""
+
+
 class ClientService:
     """An AsyncClient, and the objects that its operations write, as a Service. Bound to one event loop."""
 
@@ -102,7 +108,19 @@ class ClientService:
     async def submit(self, request: AsyncRequest, metadata: Metadata, timeout: float | None = None) -> str:
         client = self._client
         timeout = self._submit_timeout if timeout is None else timeout
-        operation = await arun(client._submit_once(request, timeout, metadata), client._transport.perform)
+        sent = False
+
+        async def perform(step: Step) -> Any:
+            nonlocal sent
+            sent = sent or (isinstance(step, Call) and not step.method.idempotent)
+            return await client._transport.perform(step)
+
+        try:
+            operation = await arun(client._submit_once(request, timeout, metadata), perform)
+        except asyncio.CancelledError as error:
+            if sent:
+                raise
+            raise Unsent from error
         return operation.name
 
     def watch(self, name: str) -> None:
