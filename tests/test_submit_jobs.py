@@ -146,6 +146,9 @@ def test_other_pictures_of_the_same_names(tmp_path: Path) -> None:
         return done.returncode, done.stderr
 
     assert run("a", "out") == (0, "")
+    standing = submit("--status", "w.db", cwd=tmp_path).stdout
+    assert "writes to a folder of this machine" in standing
+    assert "gs://" not in standing
     first = (tmp_path / "out/results.jsonl").read_bytes()
     code, said = run("b", "out")
     assert code == 2

@@ -294,11 +294,15 @@ def _of_google_auth(error: BaseException | None) -> bool:
 
 
 def _status(options: argparse.Namespace, voice: Voice) -> int:
+    from pathlib import Path
+
+    from vision_grpc._cli.names import server_state
     from vision_grpc._cli.status import as_json, table
     from vision_grpc.job import read_standing
 
     standing = read_standing(options.status)
-    voice.data((as_json(standing) if options.json else table(standing)) + "\n")
+    local = server_state(Path(options.status)).exists()
+    voice.data((as_json(standing) if options.json else table(standing, local=local)) + "\n")
     return OK
 
 

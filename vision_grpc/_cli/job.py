@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vision_grpc import v1
 from vision_grpc._cli.command import NEARBY, Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.inputs import PictureObjects
-from vision_grpc._cli.names import own_ledger
+from vision_grpc._cli.names import own_ledger, server_state
 from vision_grpc._cli.output import Publisher
 from vision_grpc._cli.progress import JobBar
 from vision_grpc._cli.session import Session
@@ -105,8 +105,7 @@ class JobCommand:
         # Another process that works on this job is met here, not at its server's files.
         WriterLock(self._ledger).release()
         server: Emulator
-        state = self._ledger.with_name(f"{self._ledger.name}.operations")
-        with Emulator(objects=found, annotator=annotator, state=state) as server:
+        with Emulator(objects=found, annotator=annotator, state=server_state(self._ledger)) as server:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
             client = AsyncClient(emulator=server.target, polling=NEARBY)

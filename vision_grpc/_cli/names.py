@@ -70,3 +70,8 @@ def own_ledger(options: argparse.Namespace, order: Order) -> Path:
         except RuntimeError as error:
             raise ConfigError("there is no home folder to keep the job's ledger in: name a file with --job") from error
     return folder / f"{digest.hexdigest()[:16]}.db"
+
+
+def server_state(ledger: Path) -> Path:
+    """Where the embedded server of a local job keeps its operations; a job on Google Cloud has no such file."""
+    return ledger.with_name(f"{ledger.name}.operations")

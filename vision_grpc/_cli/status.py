@@ -19,14 +19,15 @@ _MEANING = {
 }
 
 
-def table(standing: Standing) -> str:
-    """The standing as a table."""
+def table(standing: Standing, *, local: bool = False) -> str:
+    """The standing as a table; of a `local` job the output is a name of the embedded server's own, which says nothing to a person."""
     progress = standing.progress
     lines = [f"{'requests':>10}  state"]
     lines += [f"{progress.requests[name]:>10,}  {name}: {words}" for name, words in _MEANING.items() if progress.requests.get(name)]
     total = "of a number not yet known" if progress.total is None else f"of {progress.total:,}"
     begun = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(standing.begun))
-    lines.append(f"job {standing.job}, begun {begun}, writes below {standing.output}")
+    place = "to a folder of this machine" if local else f"below {standing.output}"
+    lines.append(f"job {standing.job}, begun {begun}, writes {place}")
     lines.append(
         f"{progress.ok:,} images annotated, {progress.failed:,} failed, {progress.in_flight:,} in flight, "
         f"{progress.planned:,} waiting, {total}"
