@@ -95,7 +95,15 @@ EDITS = [
     (ANNOTATOR, "string model = 3;", "string model = 3; bool fast = 4;", ["Feature.fast: in protos/, but not published"]),
     (ANNOTATOR, "bytes content = 1;", "bytes content = 1; reserved 9;", ["Image: reserved is [[9, 10]], published []"]),
     (ANNOTATOR, "message LatLongRect {", "message Area {} message LatLongRect {", ["Area: in protos/, but not published"]),
-    (ANNOTATOR, "OBJECT_LOCALIZATION = 19;", "OBJECT_LOCALIZATION = 20;", ["Feature.Type.OBJECT_LOCALIZATION: number is 20, published 19"]),
+    (
+        ANNOTATOR,
+        "OBJECT_LOCALIZATION = 19;",
+        "OBJECT_LOCALIZATION = 20;",
+        [
+            "Feature.Type.OBJECT_LOCALIZATION: number is 20, published 19",
+            ".v1p1beta1.Feature.Type.OBJECT_LOCALIZATION: number is 19, like …",
+        ],
+    ),
     (ANNOTATOR, "VERY_LIKELY = 5;", "", ["Likelihood.VERY_LIKELY: published, but missing in protos/"]),
     (
         ANNOTATOR,
@@ -361,6 +369,7 @@ def test_unpublished_messages_have_the_names_of_the_discovery_document() -> None
     }
     for message, expected in names.items():
         assert {field.json_name for field in message.DESCRIPTOR.fields} == expected
+    assert dict(v1p1beta1.Feature.Type.items()) == dict(v1.Feature.Type.items())
     states = ["STATE_UNSPECIFIED", "CREATED", "RUNNING", "DONE", "CANCELLED"]
     assert [str(value.name) for value in v1p1beta1.OperationMetadata.State.DESCRIPTOR.values] == states
 

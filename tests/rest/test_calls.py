@@ -41,6 +41,14 @@ def test_an_operation_from_submit_to_delete(http_: Http, buckets: dict[str, Path
     assert http_.get(f"/v1/{name}").error["code"] == 404
 
 
+@pytest.mark.parametrize("version", ["v1", "v1p1beta1", "v1p4beta1"])
+@pytest.mark.parametrize("feature", ["OBJECT_LOCALIZATION", "PRODUCT_SEARCH"])
+def test_every_version_knows_the_features_of_rest(http_: Http, version: str, feature: str) -> None:
+    """v1p1beta1 too takes by name what its discovery document lists and its published protos lack."""
+    answer = http_.post(f"/{version}/images:annotate", {"requests": [{"image": {"content": "YQ=="}, "features": [{"type": feature}]}]})
+    assert (answer.status, len(answer.json["responses"])) == (200, 1)
+
+
 def test_cancel(serve: Callable[..., Emulator], connect: Callable[..., Http]) -> None:
     """A cancelled operation is done with code 1, in the JSON of an operation."""
     http = connect(serve(rest_port=0, operation_seconds=3600))

@@ -50,6 +50,8 @@ class Feature(_message.Message):
         IMAGE_PROPERTIES: _ClassVar[Feature.Type]
         CROP_HINTS: _ClassVar[Feature.Type]
         WEB_DETECTION: _ClassVar[Feature.Type]
+        PRODUCT_SEARCH: _ClassVar[Feature.Type]
+        OBJECT_LOCALIZATION: _ClassVar[Feature.Type]
     TYPE_UNSPECIFIED: Feature.Type
     FACE_DETECTION: Feature.Type
     LANDMARK_DETECTION: Feature.Type
@@ -61,6 +63,8 @@ class Feature(_message.Message):
     IMAGE_PROPERTIES: Feature.Type
     CROP_HINTS: Feature.Type
     WEB_DETECTION: Feature.Type
+    PRODUCT_SEARCH: Feature.Type
+    OBJECT_LOCALIZATION: Feature.Type
     TYPE_FIELD_NUMBER: _ClassVar[int]
     MAX_RESULTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
