@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2
 
-from vision_grpc import v1p1beta1
+from vision_grpc import v1, v1p1beta1
 
 ROOT = Path(__file__).resolve().parent.parent
 VISION = "protos/google/cloud/vision"
