@@ -327,6 +327,13 @@ def answer(status: int, body: bytes = b"", headers: dict[str, str] | None = None
     return status, headers or {}, body, len(body) if sent is None else sent
 
 
+def test_an_emulator_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """STORAGE_EMULATOR_HOST without its scheme is said to be wrong, and nothing is tried for minutes."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "localhost:9000")
+    with pytest.raises(OSError, match="gs://b/x failed: STORAGE_EMULATOR_HOST must begin with http:// or https://, not 'localhost:9000'"):
+        GcsObjects().read("gs://b/x")
+
+
 def test_transient_failures_are_retried(flaky: Any) -> None:
     """503 and 429, then the object."""
     flaky.answers += [answer(503), answer(429), answer(200, CONTENT, GOOD)]

@@ -756,6 +756,18 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert "annotating 1 picture " in done.stdout
 
 
+def test_inputs_stand_anywhere(tmp_path: Path) -> None:
+    """Inputs before, between and behind options are all taken, in their order; after "--" also such as begin with a dash."""
+    for name in ("a.png", "b.png", "-c.png"):
+        shutil.copy(IMAGES / "blank.png", tmp_path / name)
+    words = ["--features", "properties", "--output", "out"]
+    done = submit("a.png", *words, "b.png", "--format", "jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [row["uri"] for row in rows(tmp_path / "out/results.jsonl")] == ["a.png", "b.png"]
+    assert submit(*words, "--", "-c.png", cwd=tmp_path).returncode == 0
+    assert [row["uri"] for row in rows(tmp_path / "out/results.jsonl")] == ["-c.png"]
+
+
 def test_quiet_says_how_many_failed(tmp_path: Path) -> None:
     """--quiet leaves out all but what failed, which is one line on standard error."""
     done = submit(IMAGES / "broken.jpg", IMAGES / "blank.png", "--features", "properties", "--output", "out", "--quiet", cwd=tmp_path)

@@ -235,7 +235,9 @@ def _main(argv: Sequence[str] | None) -> int:
         pass
     os.close(descriptor)
     command = parser()
-    options = command.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    # Inputs may stand between and behind options; argparse loses a "--" that way.
+    options = command.parse_args(words) if "--" in words else command.parse_intermixed_args(words)
     import logging
     import signal
 

@@ -110,6 +110,9 @@ class GcsObjects:
             if self._made is None or self._made[0] != os.getpid():
                 from google.cloud.storage import Client
 
+                emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+                if emulator and not emulator.startswith(("http://", "https://")):
+                    raise ValueError(f"STORAGE_EMULATOR_HOST must begin with http:// or https://, not {emulator!r}")
                 self._made = (os.getpid(), Client(project=self._project))
             return self._made[1]
 
