@@ -23,4 +23,7 @@ async def main(destination: str, uris: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        print("usage: python examples/aio.py gs://bucket/out/ gs://bucket/a.jpg …", file=sys.stderr)
+        sys.exit(2)
     asyncio.run(main(sys.argv[1], sys.argv[2:]))

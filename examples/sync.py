@@ -1,4 +1,4 @@
-"""Annotates two images and prints the text in each: python examples/sync.py gs://bucket/a.jpg gs://bucket/b.jpg gs://bucket/out/
+"""Annotates images and says where the results are: python examples/sync.py gs://bucket/a.jpg gs://bucket/b.jpg … gs://bucket/out/
 
 Set VISION_EMULATOR_HOST to run it against an emulator.
 """
@@ -22,4 +22,7 @@ def main(uris: list[str], destination: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        print("usage: python examples/sync.py gs://bucket/a.jpg … gs://bucket/out/", file=sys.stderr)
+        sys.exit(2)
     main(sys.argv[1:-1], sys.argv[-1])

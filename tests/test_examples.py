@@ -49,6 +49,15 @@ def test_resume(server: Emulator) -> None:
     assert run(server, "resume.py", operation.name) == "gs://results/resumed/\n"
 
 
+@pytest.mark.parametrize("program", ["sync.py", "aio.py", "resume.py"])
+def test_without_arguments(program: str) -> None:
+    """Each program says in a sentence how it is used."""
+    done = subprocess.run([sys.executable, str(EXAMPLES / program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"usage: python examples/{program} ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_short() -> None:
     """No example is longer than 30 lines."""
     programs = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.glob("*.py") if path.name != "make_images.py"}

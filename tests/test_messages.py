@@ -1,15 +1,19 @@
 """Messages to dicts and JSON and back, against json_format."""
 
+import json
 import math
 import struct
+from types import MappingProxyType
+from typing import Any
 
 import pytest
-from google.protobuf import any_pb2, json_format
+from google.protobuf import any_pb2, json_format, struct_pb2, timestamp_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vision_grpc import v1
+from vision_grpc import ConfigError, v1
 from vision_grpc._gen import POOL
 from vision_grpc._json import encode as _encode
 from vision_grpc.messages import ParseError, from_json, to_dict, to_json
@@ -95,3 +99,50 @@ def test_what_is_not_the_message_is_refused(text: str | bytes) -> None:
     """ParseError, never another exception and never half a message."""
     with pytest.raises(ParseError):
         from_json(v1.EntityAnnotation, text)
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType])
+def test_parsed_json_is_read_as_its_text_is(kind: type) -> None:
+    """A line of results.jsonl, parsed by whomever, holds its response as a mapping."""
+    assert from_json(v1.AnnotateImageResponse, kind(json.loads(to_json(full_response())))) == full_response()
+    assert from_json(v1.Image, kind({"unheardOf": 1})) == v1.Image()
+
+
+@pytest.mark.parametrize("tree", [{"score": "x"}, {"score": float("nan")}, {1: 2}, {"locale": b"en"}, {"locale": "\ud800"}])
+def test_parsed_json_that_is_not_the_messages_is_refused(tree: dict[Any, Any]) -> None:
+    """ParseError, wherever json_format.ParseDict raises it or anything else."""
+    with pytest.raises(Exception):  # noqa: B017
+        json_format.ParseDict(tree, v1.EntityAnnotation(), ignore_unknown_fields=True)
+    with pytest.raises(ParseError):
+        from_json(v1.EntityAnnotation, tree)
+
+
+@pytest.mark.parametrize("message", [struct_pb2.Struct(), timestamp_pb2.Timestamp(seconds=5), struct_pb2.Value(number_value=1)])
+def test_wellknown_types_survive_the_round_trip(message: Message) -> None:
+    """Their JSON has a form of its own, also where one of them is the whole."""
+    if isinstance(message, struct_pb2.Struct):
+        message.update({"a": 1.0, "fields": {"b": None}})
+    assert from_json(type(message), to_json(message)) == message
+
+
+@pytest.mark.parametrize("message_class", [dict, Message, v1.Image(), "Image", None])
+def test_what_is_no_message_class_is_refused(message_class: Any) -> None:
+    """One sentence that names the argument."""
+    with pytest.raises(ConfigError, match=r"^from_json: .* is no message class; give one such as"):
+        from_json(message_class, "{}")
+
+
+@pytest.mark.parametrize("source", [None, 3, ["a"], v1.Image()])
+def test_what_holds_no_json_is_refused(source: Any) -> None:
+    """One sentence that says what is taken."""
+    with pytest.raises(ConfigError, match=f"^from_json: give JSON as str or bytes, .*, not {type(source).__name__}"):
+        from_json(v1.Image, source)
+
+
+@pytest.mark.parametrize("write", [to_dict, to_json])
+@pytest.mark.parametrize("message", [None, {}, v1.Image, "x" * 1000])
+def test_what_is_no_message_is_refused(write: Any, message: Any) -> None:
+    """One sentence, no longer for a long argument."""
+    with pytest.raises(ConfigError, match=f"^{write.__name__}: .* is no message; give one such as") as refusal:
+        write(message)
+    assert len(str(refusal.value)) < 200

@@ -85,7 +85,7 @@ def status_details(status: Status) -> tuple[Message, ...]:
 
 
 class VisionError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of this package's own errors."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only constructors do not survive Exception's own pickling, which replays `args` by position.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -55,17 +55,20 @@ _REFUSALS = (TypeError, ValueError, AttributeError, OverflowError)
 _DEPTH = 100  # json_format's own limit
 
 
-def decode(message_class: type[M], text: str | bytes) -> M:
-    """Returns the message that the proto3 JSON text stands for; unknown fields and enum names are ignored.
+def decode(message_class: type[M], source: str | bytes | Mapping[str, Any]) -> M:
+    """Returns the message that the proto3 JSON, text or parsed, stands for; unknown fields and enum names are ignored.
 
     Raises ParseError where json_format does.
     """
     descriptor: Any = message_class.DESCRIPTOR
-    tree, plain = _parse(text)
+    tree, plain = (source, False) if isinstance(source, Mapping) else _parse(source)
     try:
+        if descriptor.full_name.startswith("google.protobuf."):
+            raise UnsureError  # their JSON has a form of its own
         return message_class.FromString(_swift(descriptor, tree, plain))
     except UnsureError:
-        return message_class.FromString(_slow(descriptor, _parse_strictly(text), _DEPTH))
+        exact = source if isinstance(source, Mapping) else _parse_strictly(source)
+        return message_class.FromString(_slow(descriptor, exact, _DEPTH))
 
 
 def decode_shard(batch_class: type[Message], data: bytes) -> list[bytes]:

@@ -102,8 +102,9 @@ class Shape:
 
     def ignores(self, name: str) -> bool:
         """Whether json_format passes over a member of that name, whatever its value."""
-        # Proto names are accepted too. A name in brackets is an extension, which json_format refuses, as it does lone surrogates.
-        return not (name in self._checks or name in self._proto_names or name.startswith("[")) and name.isascii()
+        # Proto names are accepted too. A name in brackets is an extension, which json_format refuses, as it does lone surrogates,
+        # and a key that is no text, which JSON parsed elsewhere may hold.
+        return type(name) is str and not (name in self._checks or name in self._proto_names or name.startswith("[")) and name.isascii()
 
     def clean(self, tree: Any) -> dict[str, Any]:
         """Returns the tree without what json_format ignores: unknown fields, unknown enum names, null.

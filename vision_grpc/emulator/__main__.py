@@ -36,7 +36,7 @@ with exit code 0; wrong arguments are exit code 2, a standard output that cannot
 examples:
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out --port 8085
   python -m vision_grpc.emulator --bucket photos=./photos --bucket out=./out > emulator.env &
-  until grep -q BUCKETS emulator.env; do sleep 0.1; done; export $(cat emulator.env)
+  until grep -qs BUCKETS emulator.env; do sleep 0.1; kill -0 $! || break; done; export $(cat emulator.env)
   python -m vision_grpc.emulator --bucket photos=/data --tls --root-certificate root.pem --state operations.db
 """
 
