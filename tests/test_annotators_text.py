@@ -7,7 +7,6 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -55,6 +54,9 @@ def written(*lines: tuple[tuple[int, int], str], size: tuple[int, int] = (800, 5
 
 def printed(text: str) -> Image.Image:
     """A line in a font that has accents and other scripts, which Pillow's own has not."""
+    # Not above: a program of this module's, whose home is to stay empty, would make matplotlib's folder there.
+    import matplotlib
+
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 36)
     image = Image.new("RGB", (800, 160), "white")
     ImageDraw.Draw(image).text((40, 60), text, font=font, fill="black")
