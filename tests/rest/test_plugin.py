@@ -6,6 +6,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
+# Before a suite runs in this process: what it imports is forgotten after it, and cryptography cannot be loaded a second time.
+from cryptography.hazmat.primitives.asymmetric import ec as _ec  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = "vision_grpc.pytest_plugin"
