@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from vision_grpc import v1
-from vision_grpc.emulator.annotators import annotate
+from vision_grpc.emulator.annotators import annotate, reads_language
 
 IMAGES = Path(__file__).resolve().parents[1] / "examples" / "images"
 Break = v1.TextAnnotation.DetectedBreak.BreakType
@@ -49,6 +49,17 @@ def written(*lines: tuple[tuple[int, int], str], size: tuple[int, int] = (800, 5
     image = Image.new("RGB", size, "white")
     for place, text in lines:
         ImageDraw.Draw(image).text(place, text, font=ImageFont.load_default(size=32), fill="black")
+    return image
+
+
+def printed(text: str) -> Image.Image:
+    """A line in a font that has accents and other scripts, which Pillow's own has not."""
+    # Not above: a program of this module's, whose home is to stay empty, would make matplotlib's folder there.
+    import matplotlib
+
+    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 36)
+    image = Image.new("RGB", (800, 160), "white")
+    ImageDraw.Draw(image).text((40, 60), text, font=font, fill="black")
     return image
 
 
@@ -217,6 +228,31 @@ def test_language_hints_are_accepted_and_change_nothing() -> None:
     content = (IMAGES / "sign.png").read_bytes()
     hinted = v1.AnnotateImageRequest(features=[{"type": "TEXT_DETECTION"}], image_context={"language_hints": ["de", "en"]})
     assert annotate(content, hinted) == read(content)
+
+
+@pytest.mark.parametrize(
+    ("hints", "read"),
+    [
+        ("en de DE fr pl tr zh zh-Hans zh-Hant zh-TW ja pt-BR sr-Latn az-Latn und-Latn mul-Latn-t-i0-handwrit en-t-i0-handwrit", True),
+        ("ru ru-PETR1708 uk sr sr-Cyrl az-Cyrl el ko ar he iw hi th ka vi vi-Latn vi-VN eo xx und", False),
+    ],
+)
+def test_languages_that_are_read(hints: str, read: bool) -> None:
+    """A BCP-47 hint is told by its script where it names one, and else by its language, whatever else is in it."""
+    assert {hint: reads_language(hint) for hint in hints.split()} == dict.fromkeys(hints.split(), read)
+    assert not reads_language("")
+
+
+@pytest.mark.parametrize("text", ["Größe, Straße, Übermut", "Élève, garçon, Noël", "Zażółć gęślą jaźń", "Rødgrød, blåbær", "mañana, señor"])
+def test_letters_with_accents_are_read(text: str) -> None:
+    """The Latin letters of languages that it claims to read come out letter by letter."""
+    assert read(printed(text)).full_text_annotation.text == text
+
+
+def test_other_scripts_are_not_read() -> None:
+    """Cyrillic, of a language that it does not claim, comes out as Latin letters of the same shape, if at all."""
+    said = read(printed("Съешь МОСКВА булок")).full_text_annotation.text
+    assert not set("Съешь МОСКВА булок".replace(" ", "")) & set(said)
 
 
 def test_reading_is_silent(capfd: pytest.CaptureFixture[str]) -> None:

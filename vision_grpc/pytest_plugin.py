@@ -42,10 +42,13 @@ def vision_emulator(
     which means one without. Pictures go into the directories of ``vision_buckets``, and results come out there.
 
     Raises:
+        ValueError: a bucket or an option is wrong.
         ImportError: a package of the extra ``pytest`` is missing.
     """
     from vision_grpc.emulator import Emulator
 
+    if not isinstance(vision_emulator_options, Mapping):
+        raise ValueError(f"vision_emulator_options gives {vision_emulator_options!r}; give a mapping, as {{'rest_port': 0}}.")
     options = {"buckets": vision_buckets, **vision_emulator_options}
     with Emulator(**options) as server:
         buckets = {name: str(Path(directory).resolve()) for name, directory in options["buckets"].items()}

@@ -1,4 +1,4 @@
-"""A server with two buckets, ``in`` and ``out``, and an annotator that reads no pixels."""
+"""A server with two buckets, ``pics`` and ``out``, and an annotator that reads no pixels."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,7 +24,7 @@ def spell(content: bytes, request: bytes) -> bytes:
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
-    """The directory of bucket ``in``, with a.png."""
+    """The directory of bucket ``pics``, with a.png."""
     directory = tmp_path / "in"
     directory.mkdir()
     (directory / "a.png").write_bytes(b"a")
@@ -47,7 +47,7 @@ def serve(inputs: Path, outputs: Path) -> Iterator[Serve]:
         def start(**options: Any) -> Emulator:
             options.setdefault("annotator", spell)
             if "objects" not in options:
-                options.setdefault("buckets", {"in": inputs, "out": outputs})
+                options.setdefault("buckets", {"pics": inputs, "out": outputs})
             return stack.enter_context(Emulator(**options))
 
         yield start

@@ -16,7 +16,7 @@ State = v1.OperationMetadata.State
 TIMEOUT = 60.0
 
 
-def image(uri: str = "gs://in/a.png", content: bytes = b"") -> v1.AnnotateImageRequest:
+def image(uri: str = "gs://pics/a.png", content: bytes = b"") -> v1.AnnotateImageRequest:
     """A request for the text of one image."""
     return v1.AnnotateImageRequest(
         image=v1.Image(content=content, source=v1.ImageSource(image_uri=uri) if uri else None),

@@ -23,7 +23,7 @@ async def test_500_operations_at_once(serve: Serve, outputs: Path) -> None:
         images, operations = ImageAnnotatorStub(channel), OperationsStub(channel)  # type: ignore[no-untyped-call]
 
         async def run(number: int) -> v1.Operation:
-            submitted = await images.AsyncBatchAnnotateImages(batch(["gs://in/a.png"] * 4, f"gs://out/{number}/", 3), timeout=60)
+            submitted = await images.AsyncBatchAnnotateImages(batch(["gs://pics/a.png"] * 4, f"gs://out/{number}/", 3), timeout=60)
             operation: v1.Operation = await operations.WaitOperation(pb.WaitOperationRequest(name=submitted.name), timeout=60)
             return operation
 
@@ -45,7 +45,7 @@ async def test_64_clients_poll_as_fast_as_they_can(serve: Serve) -> None:
             count, done = 0, True
             while time.monotonic() < end or not count:
                 if done:
-                    submitted = await images.AsyncBatchAnnotateImages(batch(["gs://in/a.png"] * 2, f"gs://out/{number}/"), timeout=60)
+                    submitted = await images.AsyncBatchAnnotateImages(batch(["gs://pics/a.png"] * 2, f"gs://out/{number}/"), timeout=60)
                 done = (await operations.GetOperation(pb.GetOperationRequest(name=submitted.name), timeout=60)).done
                 count += 1
             counts.append(count)
@@ -63,7 +63,7 @@ async def test_cancelling_at_any_moment_leaves_no_half_state(serve: Serve) -> No
         images, operations = ImageAnnotatorStub(channel), OperationsStub(channel)  # type: ignore[no-untyped-call]
 
         async def run(number: int) -> v1.Operation:
-            submitted = await images.AsyncBatchAnnotateImages(batch(["gs://in/a.png"] * 6, f"gs://out/{number}/", 1), timeout=60)
+            submitted = await images.AsyncBatchAnnotateImages(batch(["gs://pics/a.png"] * 6, f"gs://out/{number}/", 1), timeout=60)
             await asyncio.sleep(number % 20 / 400)
             await operations.CancelOperation(pb.CancelOperationRequest(name=submitted.name), timeout=60)
             operation: v1.Operation = await operations.GetOperation(pb.GetOperationRequest(name=submitted.name), timeout=60)

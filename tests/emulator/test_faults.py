@@ -31,7 +31,7 @@ def failure(call: Callable[[], object]) -> grpc.Call:
 
 def submit(raw: Raw) -> str:
     """Submits one image."""
-    return raw.submit(batch(["gs://in/a.png"])).name
+    return raw.submit(batch(["gs://pics/a.png"])).name
 
 
 @pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
@@ -98,7 +98,7 @@ def test_an_accepted_submit_whose_reply_is_lost_leaves_one_operation(serve: Serv
         assert len(raw.list().operations) == count - 1
         # The deadline that passes is real; until then a busy machine must have got the request to the server.
         timeout = 5.0 if code is Code.DEADLINE_EXCEEDED else TIMEOUT
-        assert failure(lambda raw=raw, timeout=timeout: raw.submit(batch(["gs://in/a.png"]), timeout=timeout)).code() is code  # type: ignore[misc]
+        assert failure(lambda raw=raw, timeout=timeout: raw.submit(batch(["gs://pics/a.png"]), timeout=timeout)).code() is code  # type: ignore[misc]
         assert len(observer.list().operations) == count
 
 
@@ -208,8 +208,8 @@ def test_operations_last_in_virtual_time(serve: Serve, connect: Connect) -> None
     clock = VirtualClock()
     raw = connect(serve(clock=clock, faults=[Fault.last(86_400, times=1), Fault.slow(10, nth=2, times=1)]))
     day, slow, quick = (
-        raw.submit(batch(["gs://in/a.png"], "gs://out/1/")),
-        raw.submit(batch(["gs://in/a.png"] * 3, "gs://out/2/")),
+        raw.submit(batch(["gs://pics/a.png"], "gs://out/1/")),
+        raw.submit(batch(["gs://pics/a.png"] * 3, "gs://out/2/")),
         submit(raw),
     )
     assert raw.wait(quick).done
@@ -234,7 +234,7 @@ def test_buckets_can_be_unreadable_and_unwritable(serve: Serve, connect: Connect
     """An unreadable bucket costs its images, an unwritable one the operation; both heal when the fault is removed."""
     server = serve()
     raw = connect(server)
-    unreadable, unwritable = Fault.unreadable("in"), Fault.unwritable("out")
+    unreadable, unwritable = Fault.unreadable("pics"), Fault.unwritable("out")
     server.faults.add(unreadable)
     assert raw.wait(submit(raw)).WhichOneof("result") == "response"
     assert '"code": 7' in (outputs / "output-1-to-1.json").read_text()
@@ -252,14 +252,25 @@ def test_buckets_can_be_unreadable_and_unwritable(serve: Serve, connect: Connect
     [
         lambda: Fault.fail("Poll", Code.INTERNAL), lambda: Fault.fail(SUBMIT, Code.OK), lambda: Fault.fail(SUBMIT, Code.INTERNAL, nth=0),
         lambda: Fault.drop(SUBMIT, times=0), lambda: Fault.delay(SUBMIT, -1), lambda: Fault.last(float("nan")),
-        lambda: Fault.fail("", Code.INTERNAL), lambda: Fault.unreadable("gs://in"),
-        lambda: Fault.unwritable("out/run"), lambda: Fault.unreadable(""),
+        lambda: Fault.fail("", Code.INTERNAL), lambda: Fault.unreadable("gs://pics"),
+        lambda: Fault.unwritable("out/run"), lambda: Fault.unreadable(""), lambda: Fault.unreadable("Bad_Name"),
+        lambda: Fault.fail(SUBMIT, "UNAVAILABLE"), lambda: Fault.fail_operation(13),  # type: ignore[arg-type]
+        lambda: Fault.fail(SUBMIT, Code.INTERNAL, 5), lambda: Fault.fail(SUBMIT, Code.INTERNAL, status_details="x"),  # type: ignore[arg-type]
+        lambda: Fault.stall(nth="2"), lambda: Fault.stall(times=1.5), lambda: Fault.last("5"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
 def test_nonsense_faults_are_refused(make: Callable[[], Fault]) -> None:
     """A fault that could never hit is a ValueError at once, in one sentence."""
     with pytest.raises(ValueError, match=r"^Fault: [^\n]+\.$"):
         make()
+
+
+def test_what_is_no_fault_is_refused() -> None:
+    """Only a Fault can be armed, and nothing is where one of several is none."""
+    faults = Faults()
+    with pytest.raises(ValueError, match="one of faults is 'stall'"):
+        faults.add(Fault.unimplemented("GetOperation"), "stall")  # type: ignore[arg-type]
+    assert not faults.for_call("GetOperation")
 
 
 def test_a_fault_is_frozen() -> None:

@@ -27,7 +27,8 @@ PATHS = [
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 # Wire tags of small field numbers, lengths and deep groups make bytes that get further than random ones.
 WIRE = st.lists(
-    st.one_of(st.binary(max_size=8), st.sampled_from([b"\x0a", b"\x12\x02", b"\x0b", b"\x0c", b"\xff" * 10, b"gs://in/a.png"])), max_size=30
+    st.one_of(st.binary(max_size=8), st.sampled_from([b"\x0a", b"\x12\x02", b"\x0b", b"\x0c", b"\xff" * 10, b"gs://pics/a.png"])),
+    max_size=30,
 ).map(b"".join)
 
 
@@ -68,7 +69,7 @@ def test_huge_messages_are_refused(raw: Raw) -> None:
     huge = bytes(30 * 2**20)
     assert code_of(raw, SUBMIT, huge) is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert code_of(raw, SUBMIT, huge, compression=grpc.Compression.Gzip) is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert raw.submit(batch(["gs://in/a.png"]), compression=grpc.Compression.Gzip).name
+    assert raw.submit(batch(["gs://pics/a.png"]), compression=grpc.Compression.Gzip).name
 
 
 def test_long_names_are_answered_as_short_ones(raw: Raw) -> None:
@@ -82,12 +83,12 @@ def test_long_names_are_answered_as_short_ones(raw: Raw) -> None:
 
 def test_a_million_features_are_refused(raw: Raw) -> None:
     """So are a million images, and a million labels of one key are one label."""
-    request = batch(["gs://in/a.png"])
+    request = batch(["gs://pics/a.png"])
     request.requests[0].features.extend([v1.Feature(type=v1.Feature.Type.TEXT_DETECTION)] * 1_000_000)
     assert code_of(raw, SUBMIT, request.SerializeToString()) is grpc.StatusCode.INVALID_ARGUMENT
     assert code_of(raw, SUBMIT, b"\x0a\x00" * 1_000_000) is grpc.StatusCode.INVALID_ARGUMENT
-    label = batch(["gs://in/a.png"], labels={"k": "v"}).SerializeToString().removeprefix(batch(["gs://in/a.png"]).SerializeToString())
-    assert code_of(raw, SUBMIT, batch(["gs://in/a.png"]).SerializeToString() + label * 1_000_000) is grpc.StatusCode.OK
+    label = batch(["gs://pics/a.png"], labels={"k": "v"}).SerializeToString().removeprefix(batch(["gs://pics/a.png"]).SerializeToString())
+    assert code_of(raw, SUBMIT, batch(["gs://pics/a.png"]).SerializeToString() + label * 1_000_000) is grpc.StatusCode.OK
 
 
 def test_long_texts_fit_into_a_status(raw: Raw) -> None:
@@ -95,9 +96,9 @@ def test_long_texts_fit_into_a_status(raw: Raw) -> None:
     for text in ("x" * 10_000, "\N{SNOWMAN}" * 10_000, "\0" * 10_000, "\n" * 10_000):
         for request in (
             batch([text]),
-            batch(["gs://in/a.png"], text),
-            batch(["gs://in/a.png"], parent=text),
-            batch(["gs://in/a.png"], labels={text: text}),
+            batch(["gs://pics/a.png"], text),
+            batch(["gs://pics/a.png"], parent=text),
+            batch(["gs://pics/a.png"], labels={text: text}),
         ):
             assert code_of(raw, SUBMIT, request.SerializeToString()) is grpc.StatusCode.INVALID_ARGUMENT
         assert code_of(raw, PATHS[-2], pb.DeleteOperationRequest(name=text).SerializeToString()) is grpc.StatusCode.NOT_FOUND
@@ -135,7 +136,7 @@ def test_fuzzed_names_stay_in_their_bucket(raw: Raw, tmp_path: Path, name: str, 
         link = tmp_path / bucket / "way-out"
         if not link.is_symlink():
             link.symlink_to(secret)
-    operation = raw.wait(raw.submit(batch([f"gs://in/{name}a", f"gs://in/{name}/a.png"], f"gs://out/{output}")).name)
+    operation = raw.wait(raw.submit(batch([f"gs://pics/{name}a", f"gs://pics/{name}/a.png"], f"gs://out/{output}")).name)
     assert operation.done
     assert operation.error.code in (0, 7)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "secret"}

@@ -38,14 +38,14 @@ def code_of(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
 )
 def test_names_are_accepted_in_every_shape(raw: Raw, parent: str, shapes: list[str]) -> None:
     """An operation is found by each of the four shapes of its name, and always answers with its full one."""
-    name = raw.submit(batch(["gs://in/a.png"], parent=parent)).name
+    name = raw.submit(batch(["gs://pics/a.png"], parent=parent)).name
     for shape in shapes:
         assert raw.get(shape.format(name.rpartition("/")[2])).name == name
 
 
 def test_unknown_operations_are_not_found(raw: Raw) -> None:
     """Get, wait, cancel and delete answer NOT_FOUND to unknown names, also to known ids in the wrong place."""
-    known = raw.submit(batch(["gs://in/a.png"], parent="projects/p")).name.rpartition("/")[2]
+    known = raw.submit(batch(["gs://pics/a.png"], parent="projects/p")).name.rpartition("/")[2]
     names = [
         "projects/p/operations/0123456789abcdef", f"projects/q/operations/{known}", f"projects/p/locations/eu/operations/{known}",
         "nonsense", "x" * 10_000, "operations/../operations/x", "projects/p/operations/\0", "\N{SNOWMAN}",
@@ -63,7 +63,7 @@ def test_an_empty_name_is_invalid(raw: Raw) -> None:
 def test_wait_returns_the_state_at_its_timeout(serve: Serve, connect: Connect) -> None:
     """WaitOperation ends with the present state when its own timeout is over, without an error."""
     raw = connect(serve(faults=[Fault.stall()]))
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     started = time.monotonic()
     operation = raw.wait(name, 0.2)
     assert 0.15 < time.monotonic() - started < TIMEOUT / 2
@@ -78,7 +78,7 @@ def test_wait_ends_before_the_callers_deadline(serve: Serve, connect: Connect, m
     # "Just before" is long before here: the caller's deadline is real, and a busy machine needs its time for the reply.
     monkeypatch.setattr("vision_grpc.emulator.longrunning._MARGIN", 40.0)
     raw = connect(serve(faults=[Fault.stall()]))
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     assert not raw.wait(name, timeout=40.5).done
     assert not raw.wait(name, HOUR, timeout=40.5).done
 
@@ -87,7 +87,7 @@ def test_wait_answers_as_soon_as_the_operation_ends(serve: Serve, connect: Conne
     """A waiting call returns when the operation is done, not later."""
     server = serve(faults=[Fault.stall()])
     raw = connect(server)
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     results = []
     thread = threading.Thread(target=lambda: results.append(raw.wait(name, HOUR)))
     thread.start()
@@ -102,7 +102,7 @@ def test_wait_obeys_virtual_time(serve: Serve, connect: Connect) -> None:
     clock = VirtualClock()
     server = serve(clock=clock, operation_seconds=HOUR)
     raw = connect(server)
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     results = []
     thread = threading.Thread(target=lambda: results.append(raw.wait(name, HOUR / 2)))
     thread.start()
@@ -130,7 +130,7 @@ def test_cancel_stops_the_work(serve: Serve, connect: Connect, outputs: Path) ->
 
     server = serve(annotator=annotate, workers=1)
     raw = connect(server)
-    name = raw.submit(batch(["gs://in/a.png"] * 50, size=1)).name
+    name = raw.submit(batch(["gs://pics/a.png"] * 50, size=1)).name
     assert begun.acquire(timeout=60)
     raw.cancel(name)
     operation = raw.get(name)
@@ -147,7 +147,7 @@ def test_cancelling_a_queued_operation_takes_it_out_of_the_queue(serve: Serve, c
     """An operation that waits for the quota is cancelled too, and what is behind it moves up."""
     server = serve(max_images_processing=1, faults=[Fault.stall()])
     raw = connect(server)
-    names = [raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(3)]
+    names = [raw.submit(batch(["gs://pics/a.png"], f"gs://out/{n}/")).name for n in range(3)]
     raw.cancel(names[1])
     assert raw.get(names[1]).error.code == 1
     server.faults.release()
@@ -158,7 +158,7 @@ def test_cancelling_a_queued_operation_takes_it_out_of_the_queue(serve: Serve, c
 def test_cancelling_the_head_of_the_queue_lets_the_next_in(serve: Serve, connect: Connect) -> None:
     """A small operation that waited only behind a cancelled one runs at once, beside the one that runs."""
     raw = connect(serve(max_images_processing=3, faults=[Fault.stall()]))
-    running, large, small = (raw.submit(batch(["gs://in/a.png"] * images, f"gs://out/{n}/")).name for n, images in enumerate((2, 2, 1)))
+    running, large, small = (raw.submit(batch(["gs://pics/a.png"] * images, f"gs://out/{n}/")).name for n, images in enumerate((2, 2, 1)))
     assert [metadata_of(raw.get(name)).state for name in (running, large, small)] == [State.RUNNING, State.CREATED, State.CREATED]
     raw.cancel(large)
     assert raw.wait(small, 30).done
@@ -167,7 +167,7 @@ def test_cancelling_the_head_of_the_queue_lets_the_next_in(serve: Serve, connect
 
 def test_cancelling_what_is_done_changes_nothing(raw: Raw) -> None:
     """Cancel is a best effort: a finished operation keeps its response, and the call succeeds."""
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     before = raw.wait(name)
     raw.cancel(name)
     assert raw.get(name) == before
@@ -177,7 +177,7 @@ def test_delete_forgets_but_does_not_cancel(serve: Serve, connect: Connect, outp
     """A deleted operation is NOT_FOUND, and its work goes on, as google.longrunning says."""
     server = serve(faults=[Fault.stall()])
     raw = connect(server)
-    name = raw.submit(batch(["gs://in/a.png"])).name
+    name = raw.submit(batch(["gs://pics/a.png"])).name
     raw.delete(name)
     assert code_of(lambda: raw.get(name))[0] is grpc.StatusCode.NOT_FOUND
     assert not raw.list().operations
@@ -187,9 +187,9 @@ def test_delete_forgets_but_does_not_cancel(serve: Serve, connect: Connect, outp
 
 def test_list_is_newest_first_in_pages(raw: Raw) -> None:
     """Pages hold page_size operations, newest first; operations that arrive meanwhile shift nothing."""
-    names = [raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(5)]
+    names = [raw.submit(batch(["gs://pics/a.png"], f"gs://out/{n}/")).name for n in range(5)]
     first = raw.list(page_size=2)
-    raw.submit(batch(["gs://in/a.png"], "gs://out/late/"))
+    raw.submit(batch(["gs://pics/a.png"], "gs://out/late/"))
     second = raw.list(page_size=2, page_token=first.next_page_token)
     third = raw.list(page_size=2, page_token=second.next_page_token)
     assert [o.name for page in (first, second, third) for o in page.operations] == names[::-1]
@@ -201,7 +201,7 @@ def test_list_filters_by_state(serve: Serve, connect: Connect) -> None:
     """done and metadata.state select, with = and !=, joined by AND."""
     server = serve(faults=[Fault.stall(nth=2)])
     raw = connect(server)
-    done, running, cancelled = (raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(3))
+    done, running, cancelled = (raw.submit(batch(["gs://pics/a.png"], f"gs://out/{n}/")).name for n in range(3))
     raw.wait(done)
     raw.wait(cancelled)
     stalled = serve(faults=[Fault.stall(times=None)])
@@ -217,8 +217,8 @@ def test_list_filters_by_state(serve: Serve, connect: Connect) -> None:
 
 def test_list_by_parent(raw: Raw) -> None:
     """Only operations of the project and location that are named are listed; "operations" and nothing mean all."""
-    here = raw.submit(batch(["gs://in/a.png"], "gs://out/1/", parent="projects/p/locations/eu")).name
-    there = raw.submit(batch(["gs://in/a.png"], "gs://out/2/", parent="projects/q")).name
+    here = raw.submit(batch(["gs://pics/a.png"], "gs://out/1/", parent="projects/p/locations/eu")).name
+    there = raw.submit(batch(["gs://pics/a.png"], "gs://out/2/", parent="projects/q")).name
     for name, expected in {
         "": [there, here], "operations": [there, here], "projects/p": [here], "projects/q": [there], "projects/p/locations/eu": [here],
         "projects/p/locations/us": [], "projects/p/locations/-": [here], "projects/p/operations": [here], "projects/r": [],
@@ -244,7 +244,7 @@ def test_what_list_does_not_understand_is_invalid(raw: Raw, fields: dict[str, st
 def test_a_page_token_is_bound_to_its_question(raw: Raw) -> None:
     """The token of one filter is refused with another."""
     for number in range(2):
-        raw.submit(batch(["gs://in/a.png"], f"gs://out/{number}/"))
+        raw.submit(batch(["gs://pics/a.png"], f"gs://out/{number}/"))
     token = raw.list(page_size=1).next_page_token
     assert token
     assert code_of(lambda: raw.list(page_token=token, filter="done=true"))[0] is grpc.StatusCode.INVALID_ARGUMENT
@@ -260,9 +260,9 @@ def test_operations_outlive_a_restart(serve: Serve, connect: Connect, tmp_path: 
     state = tmp_path / "operations.db"
     server = serve(state=state, faults=[Fault.stall(nth=2)])
     raw = connect(server)
-    done = raw.wait(raw.submit(batch(["gs://in/a.png"], "gs://out/1/", parent="projects/p/locations/eu")).name)
-    running = raw.submit(batch(["gs://in/a.png"] * 3, "gs://out/2/", size=2)).name
-    gone = raw.wait(raw.submit(batch(["gs://in/a.png"], "gs://out/3/")).name).name
+    done = raw.wait(raw.submit(batch(["gs://pics/a.png"], "gs://out/1/", parent="projects/p/locations/eu")).name)
+    running = raw.submit(batch(["gs://pics/a.png"] * 3, "gs://out/2/", size=2)).name
+    gone = raw.wait(raw.submit(batch(["gs://pics/a.png"], "gs://out/3/")).name).name
     raw.delete(gone)
     server.stop()
     assert not (outputs / "2").exists()
@@ -282,12 +282,12 @@ def test_page_tokens_outlive_a_restart(serve: Serve, connect: Connect, tmp_path:
     state = tmp_path / "operations.db"
     server = serve(state=state)
     raw = connect(server)
-    names = [raw.submit(batch(["gs://in/a.png"], f"gs://out/{n}/")).name for n in range(5)]
+    names = [raw.submit(batch(["gs://pics/a.png"], f"gs://out/{n}/")).name for n in range(5)]
     raw.delete(names.pop(0))
     first = raw.list(page_size=2)
     server.stop()
     again = connect(serve(state=state))
-    late = again.submit(batch(["gs://in/a.png"], "gs://out/late/")).name
+    late = again.submit(batch(["gs://pics/a.png"], "gs://out/late/")).name
     second = again.list(page_size=2, page_token=first.next_page_token)
     assert [o.name for page in (first, second) for o in page.operations] == names[::-1]
     assert [o.name for o in again.list().operations] == [late, *names[::-1]]

@@ -57,8 +57,8 @@ def set_output(**fields: object) -> Change:
         (set_uri("https://example.test/a.png"), "requests[1].image.source"),
         (set_uri("/etc/passwd"), "requests[1].image.source"),
         (set_uri("file:///etc/passwd"), "requests[1].image.source"),
-        (set_uri("gs://in"), "requests[1].image.source"),
-        (set_uri("gs://in/"), "requests[1].image.source"),
+        (set_uri("gs://pics"), "requests[1].image.source"),
+        (set_uri("gs://pics/"), "requests[1].image.source"),
         (set_uri("gs:///a.png"), "requests[1].image.source"),
         (set_uri("x" * 10_000), "requests[1].image.source"),
         (lambda r: r.ClearField("output_config"), "output_config.gcs_destination.uri is missing"),
@@ -72,7 +72,7 @@ def set_output(**fields: object) -> Change:
 )
 def test_malformed_requests_are_invalid(server: Emulator, raw: Raw, change: Change, words: str) -> None:
     """The request ends in INVALID_ARGUMENT that names the field, and no operation is made."""
-    request = batch(["gs://in/a.png", "gs://in/a.png"])
+    request = batch(["gs://pics/a.png", "gs://pics/a.png"])
     change(request)
     assert words in refusal(raw, request)
     assert not raw.list().operations
@@ -83,7 +83,7 @@ def test_malformed_requests_are_invalid(server: Emulator, raw: Raw, change: Chan
 )
 def test_malformed_parents_are_invalid(raw: Raw, parent: str) -> None:
     """A parent is projects/P or projects/P/locations/ with us, asia or eu."""
-    assert "parent" in refusal(raw, batch(["gs://in/a.png"], parent=parent))
+    assert "parent" in refusal(raw, batch(["gs://pics/a.png"], parent=parent))
 
 
 @pytest.mark.parametrize(
@@ -95,20 +95,20 @@ def test_malformed_parents_are_invalid(raw: Raw, parent: str) -> None:
 )  # fmt: skip
 def test_malformed_labels_are_invalid(raw: Raw, key: str, value: str) -> None:
     """Keys and values outside the published rule are refused."""
-    assert "labels" in refusal(raw, batch(["gs://in/a.png"], labels={key: value}))
+    assert "labels" in refusal(raw, batch(["gs://pics/a.png"], labels={key: value}))
 
 
 def test_the_limits_themselves_are_allowed(raw: Raw) -> None:
     """2,000 images, batch size 100, long and international labels, every location: accepted."""
-    raw.submit(batch(["gs://in/a.png"] * 2_000, size=100, labels={"k" * 63: "v" * 63, "team-1_a": "", "ключ": "42"}))
+    raw.submit(batch(["gs://pics/a.png"] * 2_000, size=100, labels={"k" * 63: "v" * 63, "team-1_a": "", "ключ": "42"}))
     for location in ("us", "asia", "eu"):
-        raw.submit(batch(["gs://in/a.png"], parent=f"projects/p-1/locations/{location}"))
+        raw.submit(batch(["gs://pics/a.png"], parent=f"projects/p-1/locations/{location}"))
 
 
 @pytest.mark.parametrize("version", DOORS)
 def test_every_version_validates(raw: Raw, version: str) -> None:
     """The same refusal comes from all three versions."""
-    request = batch(["gs://in/a.png"])
+    request = batch(["gs://pics/a.png"])
     request.requests[0].ClearField("features")
     assert refusal(raw, request, version) == UNSPECIFIED
 
@@ -119,7 +119,7 @@ def test_every_version_validates(raw: Raw, version: str) -> None:
         ([], "requests is empty"),
         ([image()] * 17, "requests has 17, the limit is 16"),
         ([v1.AnnotateImageRequest(image=v1.Image(content=b"x"))], UNSPECIFIED),
-        ([image("gs://in/a.png", content=b"x")], BOTH),
+        ([image("gs://pics/a.png", content=b"x")], BOTH),
     ],
 )
 def test_synchronous_requests_are_validated(raw: Raw, requests: list[v1.AnnotateImageRequest], words: str) -> None:

@@ -6,6 +6,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
+# Before a suite runs in this process: what it imports is forgotten after it, and cryptography cannot be loaded a second time.
+from cryptography.hazmat.primitives.asymmetric import ec as _ec  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = "vision_grpc.pytest_plugin"
@@ -104,6 +107,24 @@ def test_rest(vision_emulator, vision_buckets):
         assert reply.status == 200
 """
 
+WRONG = """
+import pytest
+
+@pytest.fixture
+def vision_buckets(tmp_path):
+    return {"Bad_Name": tmp_path}
+
+@pytest.fixture
+def vision_emulator_options(request):
+    return {"annotator": lambda content, request: b""} if request.node.name == "test_bucket" else None
+
+def test_bucket(vision_emulator):
+    pass
+
+def test_options(vision_emulator):
+    pass
+"""
+
 
 def run(pytester: pytest.Pytester, suite: str) -> pytest.RunResult:
     """Runs a test suite with the plugin loaded, by its entry point where the installed package has one."""
@@ -133,6 +154,15 @@ def test_tls(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None
 def test_overridden(pytester: pytest.Pytester) -> None:
     """Buckets and options are fixtures that a suite overrides: REST, an annotator of its own."""
     run(pytester, OVERRIDDEN).assert_outcomes(passed=1)
+
+
+def test_wrong_settings_are_sentences(pytester: pytest.Pytester) -> None:
+    """A fixture that gives what no server can be made of is told so in a sentence that names it."""
+    result = run(pytester, WRONG)
+    result.assert_outcomes(errors=2)
+    said = str(result.stdout)
+    assert "ValueError: buckets names 'Bad_Name'; give bare names" in said
+    assert "ValueError: vision_emulator_options gives None; give a mapping" in said
 
 
 def test_loading_it_costs_nothing() -> None:

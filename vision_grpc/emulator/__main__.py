@@ -48,14 +48,14 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the server until it is told to stop; returns the exit code."""
+    # An Event must not be set by a handler that interrupts the very thread that waits for it: both take its lock. A SimpleQueue may.
+    stopped: SimpleQueue[int] = SimpleQueue()
+    # Before anything that takes time, the import of gRPC and of the server above all: a signal that comes early still ends it cleanly.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stopped.put(number))
     parser = _parser()
     options = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # An Event must not be set by a handler that interrupts the very thread that waits for it: both take its lock. A SimpleQueue may.
-    stopped: SimpleQueue[int] = SimpleQueue()
-    # Before the server starts, so that a signal that comes early still ends it cleanly.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopped.put(number))
     from vision_grpc.emulator import Emulator
 
     try:

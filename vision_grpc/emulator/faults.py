@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from vision_grpc.emulator.arguments import check_bucket, check_kind, check_number, listed
+
 METHODS = frozenset(
     {
         "AsyncBatchAnnotateFiles",
@@ -43,6 +45,7 @@ class Kind(enum.Enum):
 
 
 _OF_CALLS = frozenset({Kind.FAIL, Kind.DROP, Kind.HANG, Kind.DELAY})
+_WANTED = "a list of Fault, as [Fault.stall()]"
 _OF_BUCKETS = frozenset({Kind.UNREADABLE, Kind.UNWRITABLE})
 
 
@@ -69,16 +72,18 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind in _OF_CALLS and self.method not in METHODS:
             raise ValueError(f"Fault: no method {self.method!r}; the server has {', '.join(sorted(METHODS))}.")
-        if self.nth < 1:
-            raise ValueError(f"Fault: nth is {self.nth}; the first call is 1.")
-        if self.times is not None and self.times < 1:
-            raise ValueError(f"Fault: times is {self.times}; give at least 1, or None for every call.")
-        if not 0 <= self.seconds < 1e9:
-            raise ValueError(f"Fault: seconds is {self.seconds}; give 0 or more.")
+        check_number("Fault: nth", self.nth, 1)
+        if self.times is not None:
+            check_number("Fault: times", self.times, 1)
+        check_number("Fault: seconds", self.seconds, 0, 1e9, whole=False)
+        check_kind("Fault: code", self.code, grpc.StatusCode, "a grpc.StatusCode, as grpc.StatusCode.UNAVAILABLE")
+        check_kind("Fault: message", self.message, str, "a string")
+        if self.status_details is not None:
+            check_kind("Fault: status_details", self.status_details, bytes, "a serialised google.rpc.Status")
         if self.kind in (Kind.FAIL, Kind.FAIL_OPERATION) and self.code is grpc.StatusCode.OK:
             raise ValueError("Fault: OK is not a failure; give another status code.")
-        if self.kind in _OF_BUCKETS and (not self.bucket or "/" in self.bucket):
-            raise ValueError(f"Fault: bucket is {self.bucket!r}; give its bare name, as in photos.")
+        if self.kind in _OF_BUCKETS:
+            check_bucket("Fault: bucket is", self.bucket)
 
     @classmethod
     def fail(
@@ -184,12 +189,13 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
-        self._armed = [_Armed(fault) for fault in faults]
+        self._armed = [_Armed(fault) for fault in listed("faults", faults, Fault, _WANTED)]
 
     def add(self, *faults: Fault) -> None:
         """Arms faults; their counts begin now."""
+        armed = [_Armed(fault) for fault in listed("faults", faults, Fault, _WANTED)]
         with self._lock:
-            self._armed.extend(_Armed(fault) for fault in faults)
+            self._armed += armed
 
     def remove(self, fault: Fault) -> None:
         """Disarms a fault, and lets go what it stalled. Unknown faults are ignored."""

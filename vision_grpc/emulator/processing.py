@@ -160,7 +160,8 @@ class Processing:
         try:
             await self._images.write(shard.uri, shard.responses)
         except (OSError, ValueError) as error:
-            logger.warning("Operation %s: %s", operation.name, error)
+            # The operation's error has the service's words, which give no reason: this line is the only place that does.
+            logger.warning("Operation %s: %s cannot be written: %s", operation.name, shard.uri, getattr(error, "strerror", None) or error)
             raise OperationError(_PERMISSION_DENIED, f"Error writing final output to: {shard.uri}") from error
         shard.responses = []
         if not operation.done:

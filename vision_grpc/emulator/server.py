@@ -2,8 +2,9 @@
 
 import asyncio
 import concurrent.futures
-import ipaddress
+import contextlib
 import logging
+import math
 import os
 import tempfile
 import threading
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Self
 import grpc
 
 from vision_grpc import v1
+from vision_grpc.emulator.address import check_address, is_loopback, written
+from vision_grpc.emulator.arguments import check_kind, check_methods, check_number, directories, path
 from vision_grpc.emulator.calls import CallLog, RecordedCall
 from vision_grpc.emulator.clock import Clock, SystemClock
 from vision_grpc.emulator.door import Door
@@ -61,7 +64,7 @@ class Emulator:
             client = Client(emulator=server.target)
 
     Args:
-        buckets: the directory that serves each gs:// bucket.
+        buckets: the directory that serves each gs:// bucket; it exists already.
         objects: instead of buckets, any vision_grpc.objects.Objects.
         host: the address to listen on. Whoever reaches it may use the server: it checks no credentials.
         port: 0 takes a free one.
@@ -80,6 +83,7 @@ class Emulator:
 
     Raises:
         ValueError: an argument is wrong.
+        OSError: host is no address of this machine.
         ImportError: a package of the extra ``local``, or ``rest``, is missing.
     """
 
@@ -103,42 +107,48 @@ class Emulator:
     ) -> None:
         if (buckets is None) == (objects is None):
             raise ValueError("Give either buckets, a mapping of names to directories, or objects.")
-        for bucket in buckets or ():
-            if not bucket or "/" in bucket:
-                raise ValueError(f"buckets names {bucket!r}; give bare names, as photos for gs://photos/.")
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers is {workers}; give at least 1.")
-        if max_images_processing < 1:
-            raise ValueError(f"max_images_processing is {max_images_processing}; give at least 1.")
-        if not 0 <= operation_seconds < 1e9:
-            raise ValueError(f"operation_seconds is {operation_seconds}; give 0 or more.")
-        if record < 0:
-            raise ValueError(f"record is {record}; give 0 or more.")
-        for name, number in (("port", port), ("rest_port", rest_port)):
-            if number is not None and not 0 <= number < 2**16:
-                raise ValueError(f"{name} is {number}; give 0 to 65535.")
+        if objects is not None:
+            check_methods("objects", objects, ("read", "size", "write"), "what vision_grpc.objects offers, as LocalObjects({...})")
+        check_kind("host", host, str, "an address of this machine, as '127.0.0.1'")
+        for name, number, least, most in (
+            ("port", port, 0, 65_535),
+            ("rest_port", rest_port, 0, 65_535),
+            ("workers", workers, 1, math.inf),
+        ):
+            if number is not None or name == "port":
+                check_number(name, number, least, most)
+        check_number("max_images_processing", max_images_processing, 1)
+        check_number("operation_seconds", operation_seconds, 0, 1e9, whole=False)
+        check_number("record", record, 0)
+        if annotator is not None and not callable(annotator):
+            raise ValueError(f"annotator is {annotator!r}; give a function of the content and the serialised request.")
+        if tls is not None:
+            check_kind("tls", tls, bool | Tls, "True, or a Tls as of Tls.from_files(chain, key)")
+        if clock is not None:
+            check_methods("clock", clock, ("time", "sleep"), "SystemClock() or VirtualClock()")
         self.faults = Faults(faults)
         self.clock = clock or SystemClock()
-        self._objects = objects if objects is not None else LocalObjects(buckets or {})
+        self._objects = objects if objects is not None else LocalObjects(directories(buckets))
+        self._state = path("state", state) if state is not None else None
+        check_address(host, 0)
         self._host = host
         self._port = port
         self._rest_port = rest_port
         self._rest_server = _rest_server() if rest_port is not None else None
         self._annotator = annotator or _annotators()
         self._tls = Tls.self_signed([host]) if tls is True else (tls or None)
-        self._state = Path(state) if state is not None else None
         self._workers = workers or _cores()
         self._limit = max_images_processing
         self._seconds = operation_seconds
         self._calls = CallLog(10_000 if record is True else int(record))
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        # Settled by whoever wants the server to end, whatever its thread has come to.
+        self._end: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._grace: float | None = None
         self._bound = 0
         self._rest_url = ""
         self._root_file: Path | None = None
-        if self._tls is None and not _is_loopback(host):
+        if self._tls is None and not is_loopback(host):
             logger.warning("%s is not a loopback address: anyone who reaches it can use this server, which checks no credentials.", host)
 
     @property
@@ -146,7 +156,7 @@ class Emulator:
         """Where the server listens, "127.0.0.1:43210". Raises RuntimeError before it is started."""
         if not self._bound:
             raise RuntimeError("The server has no address before start().")
-        return f"[{self._host}]:{self._bound}" if ":" in self._host else f"{self._host}:{self._bound}"
+        return written(self._host, self._bound)
 
     @property
     def rest_url(self) -> str:
@@ -184,7 +194,7 @@ class Emulator:
         return self._root_file
 
     def start(self) -> Self:
-        """Starts serving, and returns once the address is bound.
+        """Starts serving, and returns once the address is bound. What interrupts it, as Ctrl-C, leaves nothing of the server behind.
 
         Raises:
             OSError: the address cannot be bound, or the state file cannot be used.
@@ -193,23 +203,26 @@ class Emulator:
         if self._thread is not None:
             raise RuntimeError("The server runs already.")
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._end = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._main, args=(ready,), name="vision-emulator", daemon=True)
-        self._thread.start()
         try:
+            self._thread.start()
             ready.result()
         except BaseException:
-            self._thread.join()
-            self._thread = None
+            self.stop()
             raise
         return self
 
     def stop(self, grace: float | None = 0.1) -> None:
         """Stops serving; calls in flight get that many seconds to end. A server that does not run is left alone."""
-        if self._thread is None or self._loop is None or self._stop is None:
+        if self._thread is None:
             return
         self._grace = grace
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            self._end.set_result(None)
+        # One that the system did not start, or has only just begun with, cannot be joined.
+        if self._thread.is_alive():
+            self._thread.join()
         self._thread = None
         self._bound = 0
         self._rest_url = ""
@@ -224,23 +237,28 @@ class Emulator:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.start)
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The thread starts the server all the same.
+            await asyncio.wait([starting])
+            await asyncio.to_thread(self.stop)
+            raise
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await asyncio.to_thread(self.stop)
 
     def _main(self, ready: "concurrent.futures.Future[None]") -> None:
         try:
-            asyncio.run(self._serve(ready))
+            asyncio.run(self._serve(ready, self._end))
         except BaseException as error:
             if ready.done():
                 logger.exception("The embedded server ended.")
             else:
                 ready.set_exception(error)
 
-    async def _serve(self, ready: "concurrent.futures.Future[None]") -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def _serve(self, ready: "concurrent.futures.Future[None]", end: "concurrent.futures.Future[None]") -> None:
         store = Store(Journal(self._state) if self._state is not None else None)
         images = Images(self._objects, self._annotator, self.faults, self._workers)
         processing = Processing(images, store, self.clock, self.faults, limit=self._limit, seconds=self._seconds)
@@ -260,7 +278,7 @@ class Emulator:
             for operation in store.unfinished():
                 processing.accept(operation)
             ready.set_result(None)
-            await self._stop.wait()
+            await asyncio.wrap_future(end)
         finally:
             await asyncio.gather(server.stop(self._grace), *([rest.stop(self._grace)] if rest is not None else []))
             await processing.close()
@@ -268,7 +286,8 @@ class Emulator:
             store.close()
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        address = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+        check_address(self._host, self._port)
+        address = written(self._host, self._port)
         try:
             if self._tls is None:
                 return server.add_insecure_port(address)
@@ -279,7 +298,7 @@ class Emulator:
                 ),
             )
         except RuntimeError as error:
-            trouble = "it is in use, or no address of this machine" + (", or the TLS key is not the certificate's" if self._tls else "")
+            trouble = "the TLS key is not the certificate's, or one of them is damaged" if self._tls else "something else has just taken it"
             raise OSError(f"{address} cannot be bound: {trouble}.") from error
 
 
@@ -302,10 +321,3 @@ def _rest_server() -> "type[RestServer]":
 def _cores() -> int:
     # What this process may use, which in a container is less than the machine has; not every system says.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

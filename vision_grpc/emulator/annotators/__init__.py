@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from vision_grpc import v1
+from vision_grpc.emulator.annotators.languages import reads_language
 
 if TYPE_CHECKING:
     from vision_grpc.emulator.annotators.picture import Picture
 
-__all__ = ["SUPPORTED", "annotate", "annotate_bytes", "check_available"]
+__all__ = ["SUPPORTED", "annotate", "annotate_bytes", "check_available", "reads_language"]
 
 _UNIMPLEMENTED, _INTERNAL = 12, 13  # google.rpc.Code
 _Type = v1.Feature.Type

@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn on a socket of its own, in the event loop that already serves gRPC."""
 
 import asyncio
+import os
 import socket
 import ssl
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from vision_grpc.emulator.address import written
 from vision_grpc.emulator.door import Door
 from vision_grpc.emulator.rest.app import application
 from vision_grpc.emulator.rest.rules import bindings
@@ -46,8 +48,7 @@ class RestServer:
         self._server = uvicorn.Server(self._config)
         self._task: asyncio.Task[None] | None = None
         self._socket = _bound(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"{'https' if tls else 'http'}://{shown}:{self._socket.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://{written(host, self._socket.getsockname()[1])}"
         try:
             _load(self._config, tls)
         except BaseException:
@@ -74,7 +75,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family)
     except OSError as error:
-        raise OSError(f"{host}:{port} cannot be bound for REST: it is in use, or no address of this machine.") from error
+        raise OSError(f"{written(host, port)} cannot be bound for REST: {os.strerror(error.errno or 0)}.") from error
     # Connections inherit it. asyncio sets it only on sockets that name TCP, and without it each reply takes 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
