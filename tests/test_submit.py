@@ -748,8 +748,10 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "b.heic", "c.HEIC", "notes"):
         shutil.copy(IMAGES / "blank.png", tmp_path / "photos" / name)
-    done = submit("photos", "photos/a.png", "--features", "properties,labels", "--output", "out", cwd=tmp_path)
+    words = ["--features", "properties,labels", "--language", "de", "--language", "ru"]
+    done = submit("photos", "photos/a.png", *words, "--output", "out", cwd=tmp_path)
     assert done.returncode == 1
+    assert "the embedded server does not read --language ru: text in it is missed or misread" in done.stderr
     assert "photos: passed over 3 files not called as pictures are (2 .heic, 1 without an ending)" in done.stdout
     assert "each image is taken once: 1 name came again, and is left out" in done.stdout
     assert "the embedded server cannot compute LABEL_DETECTION: every image will have an error that says so" in done.stderr

@@ -78,12 +78,14 @@ class JobCommand:
 
     def _run_local(self) -> int:
         from vision_grpc.emulator import Emulator
-        from vision_grpc.emulator.annotators import SUPPORTED, annotate_bytes, check_available
+        from vision_grpc.emulator.annotators import SUPPORTED, annotate_bytes, check_available, reads_language
 
         order = self._order
         check_available({wanted.type for wanted in order.features})
         if lacking := [v1.Feature.Type.Name(wanted.type) for wanted in order.features if wanted.type not in SUPPORTED]:
             self._voice.warn(f"the embedded server cannot compute {', '.join(lacking)}: every image will have an error that says so")
+        if unread := [hint for hint in self._options.language or () if not reads_language(hint)]:
+            self._voice.warn(f"the embedded server does not read --language {', '.join(unread)}: text in it is missed or misread")
         output = Path(order.output)
         found = PictureObjects(order.inputs, output)
         if self._begun("output") not in (None, found.destination):
