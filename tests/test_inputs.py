@@ -15,7 +15,8 @@ import pytest
 
 from tests.test_submit import IMAGES, clean, cloud, rows, submit
 from vision_grpc import ConfigError
-from vision_grpc._cli.inputs import collect, expand, read_list, stage
+from vision_grpc._cli.inputs import collect, expand, stage
+from vision_grpc._cli.lists import read_list
 from vision_grpc.emulator import Emulator
 from vision_grpc.objects import LocalObjects, ObjectInfo
 

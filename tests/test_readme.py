@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vision_grpc import ImageError, v1
-from vision_grpc._cli.inputs import read_list
+from vision_grpc._cli.lists import read_list
 from vision_grpc._cli.output import row
 from vision_grpc._json.encode import dumps
 from vision_grpc.results import ImageResult

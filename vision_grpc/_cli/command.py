@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._cli.inputs import Inputs, check_object, collect, expand, has_pattern, named, pictures, read_list, stage
+from vision_grpc._cli.inputs import Inputs, check_object, collect, expand, has_pattern, named, pictures, stage
+from vision_grpc._cli.lists import read_list
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
 from vision_grpc._cli.summary import count

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import json
 import mimetypes
 import os
 import re
@@ -13,9 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TextIO
 
 from vision_grpc._cli.summary import count
 from vision_grpc._cli.uris import Uris, in_order
@@ -180,28 +176,6 @@ def stage(names: Sequence[str], prefix: str, objects: Objects, told: Callable[[]
     return [uri for uri, _ in done], sum(uploaded for _, uploaded in done)
 
 
-def read_list(place: str, column: str | None) -> Iterator[str]:
-    """The inputs listed in a file, or in standard input for "-", as they are read: one a line, or a column of JSON Lines or CSV.
-
-    A file is CSV by its name's ending (.csv) or where a column is named and the first line is no JSON object; it is JSON Lines where
-    its first line is an object. Lines that are empty, or whose column is, are passed over.
-
-    Raises:
-        ConfigError: It cannot be read, a line has no such column, or names what is no picture; the sentence names the line.
-    """
-    where = f"--uris-from {place}"
-    try:
-        with open(0 if place == "-" else place, encoding="utf-8-sig", newline="", closefd=place != "-") as file:
-            for number, value in _values(file, place, column or "uri", where, named=column is not None):
-                if value:
-                    _check_listed(value, f"{where}, line {number}")
-                    yield value
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{where} cannot be read: it is not UTF-8 text") from error
-    except OSError as error:
-        raise ConfigError(f"{where} cannot be read: {error.strerror}") from error
-
-
 def check_object(uri: str, where: str) -> None:
     """Raises a ConfigError unless `uri` names an object, and not what a person would take for a folder."""
     if uri.endswith("/"):
@@ -209,63 +183,7 @@ def check_object(uri: str, where: str) -> None:
     check_uri(uri, where)
 
 
-def _check_listed(value: str, where: str) -> None:
-    if value.startswith("gs://"):
-        check_object(value, where)
-        return
-    try:
-        _is_picture(value)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _values(file: TextIO, place: str, key: str, where: str, *, named: bool) -> Iterator[tuple[int, str]]:
-    """The values listed, each with the number of its line."""
-    filled = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-    first = next(filled, None)
-    if first is None:
-        raise ConfigError(f"{where} is empty: it should name images, one a line")
-    lines = chain([first], filled)
-    if first[1].lstrip().startswith("{"):
-        for number, line in lines:
-            yield number, _json_value(line, key, f"{where}, line {number}")
-    elif place.endswith(".csv") or named:
-        number = 0
-
-        def told() -> Iterator[str]:
-            nonlocal number
-            for number, line in lines:  # noqa: B007 - it is the line that the reader below has come to
-                yield line
-
-        table = csv.DictReader(told())
-        try:
-            if key not in (table.fieldnames or ()):
-                columns = ", ".join(table.fieldnames or ())
-                raise ConfigError(f"{where} has no column {key!r}; it has {columns}: name one with --uri-column")
-            for row in table:
-                yield number, (row[key] or "").strip()
-        except csv.Error as error:
-            raise ConfigError(f"{where}, line {number} is not CSV: {error}") from error
-    else:
-        for number, line in lines:
-            yield number, line.strip()
-
-
-def _json_value(line: str, key: str, where: str) -> str:
-    try:
-        value = json.loads(line)[key]
-    except ValueError as error:
-        raise ConfigError(f"{where} is not a JSON object: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{where} is not a JSON object: it is nested too deeply") from error
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{where} has no {key!r}: name the right one with --uri-column") from error
-    if not isinstance(value, str):
-        raise ConfigError(f"{where}: {key!r} is not a string")
-    return value
-
-
-def _is_picture(word: str) -> bool:
+def is_picture(word: str) -> bool:
     """Whether the word names a file rather than a folder. Raises ConfigError where it names neither."""
     if not word:
         raise ConfigError("one of the inputs is empty: name a picture, a folder or a gs:// URI")
@@ -282,7 +200,7 @@ def _is_picture(word: str) -> bool:
 
 
 def _pictures(word: str, told: Callable[[str], object]) -> list[str]:
-    if _is_picture(word):
+    if is_picture(word):
         return [word]
     files = [
         os.path.join(folder, name)  # noqa: PTH118 - keeps the user's own spelling of the folder
