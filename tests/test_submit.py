@@ -292,7 +292,7 @@ def test_killed(server: Emulator, tmp_path: Path) -> None:
     process.communicate()
     shown = submit("--status", "nightly.db", "--json", cwd=tmp_path)
     assert json.loads(shown.stdout)["progress"]["requests"]["running"] == 1
-    assert "at the service" in submit("--status", "nightly.db", cwd=tmp_path).stdout
+    assert "running: being processed" in submit("--status", "nightly.db", cwd=tmp_path).stdout
     server.faults.release()
     again = cloud(server, tmp_path, *WORDS, "--job", "nightly.db")
     assert (again.returncode, submits(server)) == (0, 1), again.stderr
@@ -410,6 +410,19 @@ def test_progress_only_on_a_terminal(tmp_path: Path) -> None:
         (["a.png", "--features", "text"], "no output"),
         (["a.png", "--features", "txet", "--output", "out"], "did you mean 'text'"),
         (["a.png", "gs://bkt/c", "--features", "text", "--output", "out"], "no one server reads both"),
+        (["gs://bkt/\udcff.jpg", "--features", "text", "--output", "gs://bkt/x"], "input 1: 'gs://bkt/\\udcff.jpg' is not valid Unicode"),
+        (["gs://bkt/photos/", "--features", "text", "--output", "gs://bkt/x"], "give the pattern 'gs://bkt/photos/**'"),
+        (["gs://bkt/", "--features", "text", "--output", "gs://bkt/x"], "give the pattern 'gs://bkt/**'"),
+        (["a.png", "--features", "text", "--output", "http://bkt/x"], "neither a folder nor gs://bucket/folder/"),
+        (["a.png", "--features", "text", "--output", "out", "--location", "eu"], "--location is for gs:// images"),
+        (["gs://bkt/c", "--features", "text", "--output", "gs://bkt/x", "--bucket", "bkt=nowhere"], "bkt=nowhere: there is no such folder"),
+        (["gs://bkt/c", "--features", "text", "--output", "gs://bkt/x", "--bucket", "bkt"], "not of the form NAME=FOLDER"),
+        (["a.png", "--features", "text", "--output", "out", "--model", "foo"], "builtin/stable"),
+        (["a.png", "--features", "text", "--output", "out", "--format", ""], "names no format"),
+        (["a.png", "--features", "crops", "--output", "out", "--aspect-ratio", "16/x"], "'x' is not a positive number"),
+        (["a.png", "--features", "text,faces", "--output", "out", "--max-cost", "1", "--price", "text=1"], "there is no price of faces"),
+        (["--wait", "nonsense"], "'nonsense' is not an operation's name"),
+        (["--wait", ""], "'' is not an operation's name"),
         (["a.png", "--features", "text", "--output", "gs://bucket/x/"], "give a local folder"),
         (["gs://bkt/c", "--features", "text", "--output", "out"], "give gs://bucket/folder/"),
         (["gs://b", "--features", "text", "--output", "gs://bkt/x"], "input 1: 'gs://b' does not name a bucket"),
@@ -766,8 +779,8 @@ def test_inputs_stand_anywhere(tmp_path: Path) -> None:
     done = submit("a.png", *words, "b.png", "--format", "jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row["uri"] for row in rows(tmp_path / "out/results.jsonl")] == ["a.png", "b.png"]
-    assert submit(*words, "--", "-c.png", cwd=tmp_path).returncode == 0
-    assert [row["uri"] for row in rows(tmp_path / "out/results.jsonl")] == ["-c.png"]
+    assert submit("a.png", *words, "--", "-c.png", cwd=tmp_path).returncode == 0
+    assert [row["uri"] for row in rows(tmp_path / "out/results.jsonl")] == ["a.png", "-c.png"]
 
 
 def test_quiet_says_how_many_failed(tmp_path: Path) -> None:
@@ -778,7 +791,7 @@ def test_quiet_says_how_many_failed(tmp_path: Path) -> None:
 
 
 def test_local_pictures_go_in_small_requests(tmp_path: Path) -> None:
-    """Local pictures are sent ten at a time, so that a stop loses little; what is said of a job that has begun with more holds."""
+    """Local pictures are sent ten at a time, so that a stop loses little."""
     (tmp_path / "photos").mkdir()
     for number in range(25):
         shutil.copy(IMAGES / "blank.png", tmp_path / "photos" / f"{number}.png")
@@ -802,3 +815,22 @@ def test_a_folder_without_room(tmp_path: Path) -> None:
     assert "--output out could not be written: No space left on device" in done.stderr
     assert "Error writing final output to: out/" in done.stdout
     assert "gs://" not in done.stdout
+
+
+def test_a_local_job_that_was_killed_goes_on(tmp_path: Path) -> None:
+    """A kill between a request's intent and its answer is settled at once where nothing is paid for, and every picture has its line."""
+    (tmp_path / "photos").mkdir()
+    for number in range(25):
+        shutil.copy(IMAGES / "blank.png", tmp_path / "photos" / f"{number}.png")
+    killed = (
+        "import os, sys\nfrom vision_grpc._job.service import ClientService\nfrom vision_grpc.submit import main\n"
+        "calls, submit = [], ClientService.submit\n"
+        "def kill(self, *words):\n    calls.append(1)\n    return os._exit(9) if len(calls) == 2 else submit(self, *words)\n"
+        "ClientService.submit = kill\nsys.exit(main(sys.argv[1:]))"
+    )
+    words = ["photos", "--features", "properties", "--output", "out", "--job", "job.db"]
+    first = subprocess.run([sys.executable, "-c", killed, *words], cwd=tmp_path, capture_output=True, check=False, env=clean())
+    assert first.returncode == 9
+    done = submit(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert [row["index"] for row in rows(tmp_path / "out/results.jsonl")] == list(range(25))

@@ -53,7 +53,7 @@ def operation_response(operation: v1.Operation) -> ImagesResponse:
 
     Raises:
         OperationFailed: The operation ended with an error.
-        ConfigError: It still runs.
+        ConfigError: It still runs, or its response is of a type that this client does not know.
         CallError: The response is damaged or missing; DATA_LOSS.
     """
     response: ImagesResponse = _operations.outcome_of(_ours(operation))

@@ -159,7 +159,8 @@ def wait(
     """
     timeout = limit_of(timeout)
     state = Poll(operation_name(operation))
-    if on_progress is not None and (not callable(on_progress) or iscoroutinefunction(on_progress)):
+    awaited = iscoroutinefunction(on_progress) or iscoroutinefunction(getattr(on_progress, "__call__", None))  # noqa: B004
+    if on_progress is not None and (awaited or not callable(on_progress)):
         # Nobody would await what a coroutine function returns.
         raise ConfigError(
             f"on_progress must be a plain function of the metadata, which is called and not awaited, not {on_progress!r:.200}"

@@ -105,13 +105,15 @@ class Waits:
         due = [name for name in due if name in self._pending]
         for start in range(0, len(due), _CONCURRENT_POLLS):
             part = due[start : start + _CONCURRENT_POLLS]
-            polls = Gather([Call(GET, GetOperationRequest(name=name), self._limit(), self.metadata) for name in part])
-            replies = yield polls
+            replies = yield self._polls(part)
             if any(_unauthenticated(reply) for reply in replies):
                 yield Reauthenticate()
-                replies = yield polls
+                replies = yield self._polls(part)
             for name, reply in zip(part, replies, strict=True):
                 self._settle(name, reply, ended)
+
+    def _polls(self, names: Iterable[str]) -> Gather:
+        return Gather([Call(GET, GetOperationRequest(name=name), self._limit(), self.metadata) for name in names])
 
     def _limit(self) -> float:
         """Seconds for a call that is made now: no longer than the whole wait, but one that asks only once."""

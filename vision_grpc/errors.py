@@ -210,7 +210,7 @@ class WaitTimeout(VisionError, TimeoutError):
                 f"{len(names)} operations still run after {timeout:g} s, {self.name} among them: resume with wait_operations(error.names)"
             )
         if last_error is not None:
-            words += f"; the last poll said: {last_error}"
+            words += f"; the last poll {'was not sent' if isinstance(last_error, AuthError) else 'said'}: {last_error}"
         super().__init__(words)
 
 

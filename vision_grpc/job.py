@@ -105,7 +105,8 @@ class AnnotationJob:
             rest: Seconds that such images wait before they are sent again; doubled for each further time, to a minute.
             max_images: A cap on the images sent in all runs together, repetitions included. Only whole requests are sent.
             max_cost: A cap on what they cost by `prices`.
-            prices: For a thousand images, by feature, of each feature. They are the caller's: this package knows none.
+            prices: What a thousand images cost, by feature; with `max_cost` every feature needs one. They are the caller's: this
+                package knows none.
             resubmit_unknown: Send again what was proved not to have been accepted. Without, such requests end the job in
                 JobIncomplete, and wait for a resume that says so.
             grace: Seconds within which the service shows, in its list of operations, what it has accepted. What was accepted later
@@ -141,7 +142,7 @@ class AnnotationJob:
         )
         priced = feature_prices(prices)
         if max_cost is not None:
-            template.price(priced)
+            template.price(priced)  # refuses a feature without a price now, not when it is sent
         self._inputs = inputs
         self._output = output if output.endswith("/") else output + "/"
         self._client = client

@@ -6,6 +6,7 @@ beforehand is refused here, in a sentence with the request's index and the field
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -128,11 +129,15 @@ def image_requests(
 
 def split_requests(requests: Iterable[_T], size: int = MAX_IMAGES) -> Iterator[list[_T]]:
     """Cuts any number of images, in order, into lists of at most `size` (1 to 2,000), reading no further than it must."""
-    if not isinstance(size, int) or not 1 <= size <= MAX_IMAGES:
+    try:
+        whole = operator.index(size)
+    except TypeError:
+        whole = 0
+    if not 1 <= whole <= MAX_IMAGES:
         raise ConfigError(f"size must be a whole number between 1 and {MAX_IMAGES}, not {size!r}")
     _check_several(requests, "requests")
     iterator = iter(requests)
-    while part := list(islice(iterator, size)):
+    while part := list(islice(iterator, whole)):
         yield part
 
 
@@ -267,13 +272,16 @@ def async_request(
     request: AsyncRequest
     if type(requests) is door.AsyncBatchAnnotateImagesRequest and (output_config, parent, labels) == (None, None, None):
         return requests  # type: ignore[return-value]  # as adopt() would
+    missing = ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
+    if output_config is None and isinstance(requests, Iterator):
+        raise missing  # before it is used up
     request = batch_request(door, "AsyncBatchAnnotateImages", "AnnotateImageRequest", requests, parent, labels)
     if kind_of(requests) is not None:
         if output_config is not None:
             raise ConfigError("requests is a whole AsyncBatchAnnotateImagesRequest already: set output_config in it")
         return request
     if output_config is None:
-        raise ConfigError("output_config is missing: name where the service shall write its results, as 'gs://bucket/folder/'")
+        raise missing
     if isinstance(output_config, str):
         output_config = {"gcs_destination": {"uri": output_config}}
     request.output_config.CopyFrom(adopt(output_config, door.OutputConfig, "output_config"))

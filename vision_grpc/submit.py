@@ -167,7 +167,8 @@ def parser() -> argparse.ArgumentParser:
         "--images-in-flight",
         type=_whole,
         metavar="N",
-        help="images at the service at the same time (default 8000, its quota); below 2000, requests are as small",
+        help="images at the service at the same time (default 8000, its quota); below 2000, requests are as small; "
+        "local pictures go ten in a request, and some dozens are annotated at the same time",
     )
     job.add_argument(
         "--requests-per-minute", type=_whole, metavar="N", help="requests sent in a minute (default 1800, the service's quota)"
@@ -235,9 +236,11 @@ def _main(argv: Sequence[str] | None) -> int:
         pass
     os.close(descriptor)
     command = parser()
-    words = sys.argv[1:] if argv is None else argv
-    # Inputs may stand between and behind options; argparse loses a "--" that way.
-    options = command.parse_args(words) if "--" in words else command.parse_intermixed_args(words)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Inputs may stand between and behind options, as argparse has it only without a "--".
+    end = words.index("--") if "--" in words else len(words)
+    options = command.parse_intermixed_args(words[:end])
+    options.inputs = [*options.inputs, *words[end + 1 :]]
     import logging
     import signal
 

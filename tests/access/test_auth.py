@@ -1,9 +1,11 @@
 """Credentials of every kind, through both clients, against a token server and a TLS server on loopback."""
 
 import asyncio
+import gc
 import json
 import threading
 import time
+import warnings
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +98,18 @@ def test_each_kind_of_credentials(
         assert token_server.received[0].fields["scope"].split() == list(SCOPES)
 
 
+def test_an_exchange_closes_its_connection(
+    vision: Emulator, token_server: TokenServer, info: MakeInfo, explicit: Callable[..., Any], make_client: MakeClient
+) -> None:
+    """What a token was fetched over is closed, and not left to the garbage collector."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        list(make_client(**settings(vision, credentials=explicit(info("authorized_user")))).list_operations())
+        gc.collect()
+    assert len(token_server.received) == 1
+    assert not [warning for warning in caught if "unclosed" in str(warning.message)]
+
+
 def test_default_credentials_of_gcloud(
     vision: Emulator, info: MakeInfo, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -112,6 +126,7 @@ def test_default_credentials_of_a_google_machine(
     """Where nothing else is found, the metadata server gives the token, and the project of a location."""
     machine = serve(rest_port=0).rest_url.removeprefix("http://")
     monkeypatch.delenv("NO_GCE_CHECK")
+    monkeypatch.setattr("google.auth.compute_engine._metadata._NO_GCE_CHECK", False, raising=False)
     monkeypatch.setenv("GCE_METADATA_IP", machine)
     # Read from GCE_METADATA_HOST when the module is imported.
     monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", machine)

@@ -315,3 +315,10 @@ def test_a_state_file_of_something_else_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE operations (surgeon TEXT)")
     with pytest.raises(OSError, match=r"other\.db cannot hold the operations"):
         Emulator(buckets={}, annotator=lambda content, request: b"", state=other).start()
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as database:
+        database.execute("CREATE TABLE patients (name TEXT)")
+        with pytest.raises(OSError, match=r"theirs\.db cannot hold the operations \(it is another program's database\)"):
+            Emulator(buckets={}, annotator=lambda content, request: b"", state=tmp_path / "theirs.db").start()
+        database.execute("INSERT INTO patients VALUES ('x')")
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("patients",)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from vision_grpc import v1
-from vision_grpc._cli.inputs import Inputs, check_object, collect, expand, has_pattern, named, pictures, stage
+from vision_grpc._cli.inputs import Inputs, check_object, collect, expand, has_pattern, named, pictures, repeated, stage
 from vision_grpc._cli.lists import read_list
 from vision_grpc._cli.names import FILES
 from vision_grpc._cli.progress import Bar
@@ -22,7 +22,7 @@ from vision_grpc._operations import operation_name
 from vision_grpc.config import Polling, Retry
 from vision_grpc.errors import ConfigError, VisionError
 from vision_grpc.objects import LocalObjects, Objects, open_objects
-from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_labels, check_uri, feature
+from vision_grpc.requests import FEATURE_NAMES, MAX_BATCH_SIZE, check_destination, check_labels, feature
 
 
 class Unwritable(VisionError):
@@ -205,13 +205,11 @@ def _listed(options: argparse.Namespace) -> Iterator[str]:
     for index, word in enumerate(options.inputs):
         if has_pattern(word):
             found = found or objects(options, word)
-            for uri in expand(word, found):
-                check_uri(uri, word)
-                yield uri
+            yield from expand(word, found)
         else:
-            yield word  # before it is checked: that local and gs:// names are mixed says more than what is wrong with one
             if word.startswith("gs://"):
                 check_object(word, f"input {index + 1}")
+            yield word
     if options.uris_from:
         yield from read_list(options.uris_from, options.uri_column)
 
@@ -220,8 +218,10 @@ def _staged(options: argparse.Namespace, words: Sequence[str], voice: Voice) -> 
     """The inputs, each once and in the order named, with the local ones uploaded below --stage."""
     prefix = options.stage if options.stage.endswith("/") else f"{options.stage}/"
     check_destination(prefix, "--stage")
-    named_once = dict.fromkeys(name for word in words for name in ([word] if word.startswith("gs://") else pictures([word], voice.say)))
-    chosen = list(named_once)
+    found = [name for word in words for name in ([word] if word.startswith("gs://") else pictures([word], voice.say))]
+    chosen = list(dict.fromkeys(found))
+    if len(chosen) < len(found):
+        voice.say(repeated(len(found) - len(chosen)))
     paths = named(name for name in chosen if not name.startswith("gs://"))
     if not paths:
         raise ConfigError("--stage uploads local pictures, and none is named: leave it out")

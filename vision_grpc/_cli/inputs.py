@@ -79,7 +79,7 @@ def collect(words: Iterable[str], told: Callable[[str], object] = str) -> Inputs
 
     uris = Uris(remote())
     if uris.repeated:
-        told(_once(uris.repeated))
+        told(repeated(uris.repeated))
     if not here:
         return Inputs(uris)
     paths = named(pictures(here, told))
@@ -107,12 +107,13 @@ def pictures(words: Iterable[str], told: Callable[[str], object] = str) -> list[
     found = [name for word in words for name in _pictures(word, told)]
     unique = list(dict.fromkeys(found))
     if len(unique) < len(found):
-        told(_once(len(found) - len(unique)))
+        told(repeated(len(found) - len(unique)))
     return unique
 
 
-def _once(repeated: int) -> str:
-    return f"each image is taken once: {count(repeated, 'name')} came again, and {'is' if repeated == 1 else 'are'} left out"
+def repeated(names: int) -> str:
+    """The words for so many names that came again."""
+    return f"each image is taken once: {count(names, 'name')} came again, and {'is' if names == 1 else 'are'} left out"
 
 
 def has_pattern(word: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vision_grpc import v1
-from vision_grpc._cli.command import NEARBY, Order, Voice, check_readable, client_settings, objects
+from vision_grpc._cli.command import Order, Voice, check_readable, client_settings, objects
 from vision_grpc._cli.inputs import PictureObjects
 from vision_grpc._cli.names import own_ledger, server_state
 from vision_grpc._cli.output import Publisher
@@ -26,6 +26,7 @@ from vision_grpc._cli.summary import count
 from vision_grpc._ledger.lock import WriterLock
 from vision_grpc._ledger.rows import State
 from vision_grpc.aio import AsyncClient
+from vision_grpc.config import Polling
 from vision_grpc.errors import ConfigError, ImageError, LedgerError
 from vision_grpc.job import AnnotationJob, ImageResult, Summary
 from vision_grpc.ledger import LedgerReader
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
 OK, IMAGES_FAILED, SERVICE, RUNNING, UNKNOWN, CAPPED = 0, 1, 3, 5, 6, 7
 
 _HERE = 10
-"""Pictures of one request to the embedded server, and for each of its cores and one more so many are with it: what stops the command
-loses no more of the work than that."""
+"""Pictures of one request to the embedded server, of which it has a few for each core: what stops the command loses no more work."""
+_HERE_AT_ONCE = 3 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+"""Requests that the embedded server has at the same time."""
+_HERE_POLLING = Polling(initial=0.05)
+"""A few small pictures may take no longer, and the server is in this process."""
 
 
 class JobCommand:
@@ -110,9 +114,9 @@ class JobCommand:
         with Emulator(objects=found, annotator=annotator, state=server_state(self._ledger)) as server:
             say = f"annotating {count(len(order.inputs), 'picture')} with the embedded server on {server.target}"
             self._voice.say(f"{say}; nothing leaves this machine")
-            client = AsyncClient(emulator=server.target, polling=NEARBY)
+            client = AsyncClient(emulator=server.target, polling=_HERE_POLLING)
             code = self._annotate(client, found, found.destination, bar)
-        if found.unwritable is not None:
+        if found.unwritable is not None and code == IMAGES_FAILED:
             # To the contract it is each image's error, by a bucket's name that nobody here gave.
             why = found.unwritable.strerror or found.unwritable
             self._voice.warn(f"--output {order.output} could not be written: {why}; make room there, and annotate the failed images again")
@@ -184,18 +188,14 @@ class JobCommand:
             "max_cost": options.max_cost,
             "prices": self._prices() or None,
         }
-        size = self._request_size()
-        if order.inputs.local and options.images_in_flight is None:
-            given["images_in_flight"] = max(size, _HERE * (1 + (os.cpu_count() or 1)))
         kept = {name: value for name, value in given.items() if value is not None}
-        return {
-            "features": order.features,
-            "ledger": self._ledger,
-            "order": "input",
-            "request_size": size,
-            "resubmit_unknown": options.resubmit_unknown,
-            **kept,
-        }
+        size = self._request_size()
+        settings: dict[str, Any] = {"resubmit_unknown": options.resubmit_unknown}
+        if order.inputs.local:
+            # The embedded server has no quotas and bills nothing, and what it accepted is in its list: a doubt is settled at once.
+            window = max(size, _HERE * _HERE_AT_ONCE)
+            settings = {"resubmit_unknown": True, "grace": 0.0, "images_in_flight": window, "requests_per_minute": 1_000_000}
+        return {"features": order.features, "ledger": self._ledger, "order": "input", "request_size": size} | settings | kept
 
     def _prices(self) -> dict[int, float]:
         return {FEATURE_NAMES[name.lower().replace("-", "_")]: price for name, price in self._options.price or ()}
@@ -207,13 +207,13 @@ class JobCommand:
             ConfigError: There is no room for the requests of the job that has begun.
         """
         most = _HERE if self._order.inputs.local else MAX_IMAGES
-        room = self._options.images_in_flight or most
-        begun = self._begun("request_size")
-        if begun is not None and begun > room:
+        room: int | None = self._options.images_in_flight
+        begun: int | None = self._begun("request_size")
+        if begun is not None and room is not None and begun > room:
             raise ConfigError(
                 f"--images-in-flight {room}: the job in {self._ledger} has requests of {begun:,} images: give {begun} or more"
             )
-        return begun or min(room, most)
+        return begun or min(room or most, most)
 
     def _begun(self, setting: str) -> Any:
         """What a job that has begun was begun with; None where there is none."""
@@ -260,7 +260,7 @@ class JobCommand:
             cap, spent, least = f"--max-images {options.max_images}", f"{summary.sent:,} were sent", str(sent)
         else:
             prices = self._prices()
-            cost = summary.cost + images * sum(prices.get(wanted.type, 0.0) for wanted in self._order.features) / 1000
+            cost = summary.cost + images * sum(prices[wanted.type] for wanted in self._order.features) / 1000
             cap, spent, least = f"--max-cost {options.max_cost:g}", f"{summary.cost:,.2f} was spent", f"{math.ceil(cost * 100) / 100:.2f}"
         words = f"stopped by {cap}: only whole requests are sent, the next holds {count(images, 'image')}, and {spent} so far; "
         smaller = "" if summary.sent else ", or begin another --job with smaller requests, which --images-in-flight makes"

@@ -11,7 +11,7 @@ from vision_grpc.job import Standing
 _MEANING = {
     "planned": "waiting to be sent",
     "submitting": "being sent",
-    "running": "at the service",
+    "running": "being processed",
     "done": "done, results not taken yet",
     "failed": "failed, not taken yet",
     "unknown": "sent, not known whether accepted",

@@ -20,6 +20,9 @@ _QUALIFIED = ", ".join(f"requests.{name}" for name in COLUMNS.split(", "))
 class LedgerReader:
     """Reads a ledger, also while a job writes it, without disturbing that job. Close it, or use it as a context manager.
 
+    In a folder that may not be written to, a ledger that no job has open is read as it stands at that moment: open another reader
+    to see what came later.
+
     Raises:
         LedgerError: There is no ledger at `path`, or it cannot be read.
     """

@@ -123,10 +123,11 @@ class AsyncTransport(TransportBase):
 
     async def _connect(self, timeout: float) -> str | None:
         opened = self._open()
+        deadline = asyncio.get_running_loop().time() + timeout
         await self.auth.aheaders(timeout)
         try:
             if opened.channel.get_state() is not grpc.ChannelConnectivity.READY:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout_at(deadline):
                     await opened.channel.channel_ready()
             opened.seen = time.monotonic()
         except TimeoutError:

@@ -161,7 +161,7 @@ class Transport(TransportBase):
     def _gather(self, calls: Sequence[Call]) -> list[Any]:
         self._open()
         began = time.monotonic()
-        authentication = self.auth.headers(max((call.timeout for call in calls if call.timeout is not None), default=None))
+        authentication = self.auth.headers(calls[0].timeout if calls else None)
         try:
             futures = [
                 self._callable(call).future(call.request, timeout=rest(call.timeout, began), metadata=self._metadata(call, authentication))
@@ -181,15 +181,15 @@ class Transport(TransportBase):
         # grpc.channel_ready_future would not notice that the channel was closed, and wait its whole time. It also asks to connect
         # where there is a connection, which grpc's connectivity thread does 0.2 s later, on a channel that may be closed by then.
         channel = self._open()
+        deadline = time.monotonic() + timeout
         # Who cannot say who they are need not wait for a connection to hear so.
         self.auth.headers(timeout)
         if _stands(channel):
             self._seen = time.monotonic()
             return None
-        deadline = time.monotonic() + timeout
         # One thread at a time: grpc answers a second subscriber, and with it the first, from what it knew before, so that both may be
         # done, and the channel closed, before grpc's connectivity thread has begun; it then dies loudly.
-        if not self._subscribing.acquire(timeout=max(0.0, timeout)):
+        if not self._subscribing.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return connection_words(self.settings.target, timeout)
         try:
             return None if _stands(channel) else self._watch(channel, timeout, deadline)

@@ -186,6 +186,7 @@ def _settle(process: Process, batch: Batch, prefix: str, claims: Claims, standin
         doubt.blind = moment if doubt.blind is None else doubt.blind
         if moment - doubt.blind < settings.patience:
             return now.again(pause)
+        process.settled(prefix)  # a run that looks again begins anew
         now.counts.append("requests_unknown")
         return now.end(_UNKNOWN, f"{_LOST[doubt.accepted]}, and for {settings.patience:g} s it could not be looked for: {error}")
     doubt.blind = None

@@ -15,6 +15,12 @@ class Journal:
     def __init__(self, path: Path) -> None:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        except sqlite3.Error as error:
+            raise _refusal(path, error) from error
+        try:
+            # Before anything is changed: a database of somebody else's is left as it is.
+            if self._db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name != 'operations'").fetchone():
+                raise sqlite3.DatabaseError("it is another program's database")
             # A second server on this file would run every unfinished operation once more: the lock keeps it out.
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             # Losing the last instants at a power cut is fair for a development server; losing the file is not.
@@ -28,9 +34,8 @@ class Journal:
             # At once, so that a table of that name in somebody else's database, or a damaged file, is refused here as well.
             self._found = self._db.execute("SELECT number, version, operation, request FROM operations ORDER BY number").fetchall()
         except sqlite3.Error as error:
-            raise OSError(
-                f"{path} cannot hold the operations ({error}); name a new file, or one that this server wrote and no other has open."
-            ) from error
+            self._db.close()
+            raise _refusal(path, error) from error
 
     def load(self) -> Iterator[tuple[int, str, bytes, bytes | None]]:
         """Yields number, version, serialised operation, and serialised request of those not done, as they were at the opening."""
@@ -49,3 +54,7 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> OSError:
+    return OSError(f"{path} cannot hold the operations ({error}); name a new file, or one that this server wrote and no other has open.")
