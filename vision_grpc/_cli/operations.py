@@ -7,10 +7,12 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vision_grpc import v1
 from vision_grpc._calls import GET, connected, run
@@ -29,6 +31,22 @@ from vision_grpc.results import ImageResult, read_results
 if TYPE_CHECKING:
     from vision_grpc._operations import ImagesResponse
     from vision_grpc.objects import Objects
+
+T = TypeVar("T")
+
+
+def _aside(work: Callable[[], T]) -> T:
+    """Does the work in a thread of its own while this one waits, so that a signal's exception never meets gRPC with its locks taken."""
+    outcome: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    Thread(target=do, daemon=True).start()
+    return outcome.result()
 
 
 class Operations:
@@ -83,9 +101,13 @@ class Operations:
         if remote:
             check_readable(found, self._order.output)
         with Client(**self._settings()) as client:
-            # Polls outlive any failure: a server that was never there would be waited for without a word.
-            run(connected(GET, client._context.retry.connect), client._transport.perform)
-            destinations, problems = self._destinations(client)
+
+            def follow() -> tuple[list[str], list[VisionError]]:
+                # Polls outlive any failure: a server that was never there would be waited for without a word.
+                run(connected(GET, client._context.retry.connect), client._transport.perform)
+                return self._destinations(client)
+
+            destinations, problems = _aside(follow)
         code = self._publish(destinations, found) if destinations else 0
         for problem in problems[:-1]:
             self._voice.warn(str(problem))

@@ -38,9 +38,9 @@ def _stands(channel: Any) -> bool:
         return False
 
 
-_LONGEST_WATCH, _LONGEST_SHARED_WATCH = 30.0, 2.0
+_LONGEST_WATCH, _LONGEST_SHARED_WATCH = 10.0, 2.0
 """Seconds to wait for a connectivity thread of grpc's: it sees every 0.2 s whether anybody subscribes, later on a busy machine. On a
-channel that was given somebody else may."""
+channel that was given somebody else may. It never ends where a signal's exception met the main thread inside grpc with its lock taken."""
 
 
 class Transport(TransportBase):
@@ -108,7 +108,8 @@ class Transport(TransportBase):
 
     def settle(self) -> None:
         """Waits for grpc's connectivity threads to end: they die loudly of a channel that is closed before."""
-        for watcher in self._watchers:
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
             if watcher is not threading.current_thread():
                 watcher.join(_LONGEST_WATCH if self._given is None else _LONGEST_SHARED_WATCH)
 
