@@ -42,7 +42,7 @@ _HERE = 10
 """Pictures of one request to the embedded server, of which it has a few for each core: what stops the command loses no more work."""
 _HERE_AT_ONCE = 3 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 """Requests that the embedded server has at the same time."""
-_HERE_POLLING = Polling(initial=0.05)
+_HERE_POLLING = Polling(initial=0.05, maximum=0.5)
 """A few small pictures may take no longer, and the server is in this process."""
 
 
